@@ -1,0 +1,99 @@
+//! Records ⇄ messages, in either content type. No I/O.
+
+use bytes::Bytes;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How messages are written on the wire.
+///
+/// Source: the media types of `docs/scheduler-http-api.md`, Apache Mesos 1.11.0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ContentType {
+    /// `application/x-protobuf`: compact and exact; the default.
+    #[default]
+    Protobuf,
+    /// `application/json`, in the form that Mesos itself writes: for people reading along.
+    #[cfg(feature = "json")]
+    Json,
+}
+
+impl ContentType {
+    /// The media type, exactly as Mesos compares it.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Protobuf => "application/x-protobuf",
+            #[cfg(feature = "json")]
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// A message that can be written and read in every content type.
+#[cfg(feature = "json")]
+pub(crate) trait WireMessage:
+    prost::Message
+    + Default
+    + Clone
+    + Send
+    + Sync
+    + 'static
+    + serde::Serialize
+    + serde::de::DeserializeOwned
+{
+}
+
+#[cfg(feature = "json")]
+impl<M> WireMessage for M where
+    M: prost::Message
+        + Default
+        + Clone
+        + Send
+        + Sync
+        + 'static
+        + serde::Serialize
+        + serde::de::DeserializeOwned
+{
+}
+
+/// A message that can be written and read in every content type.
+#[cfg(not(feature = "json"))]
+pub(crate) trait WireMessage:
+    prost::Message + Default + Clone + Send + Sync + 'static
+{
+}
+
+#[cfg(not(feature = "json"))]
+impl<M> WireMessage for M where M: prost::Message + Default + Clone + Send + Sync + 'static {}
+
+/// Writes `message`; [`ErrorKind::Config`] if it has no form in this content type.
+pub(crate) fn encode<M: WireMessage>(content_type: ContentType, message: &M) -> Result<Bytes> {
+    match content_type {
+        ContentType::Protobuf => Ok(message.encode_to_vec().into()),
+        #[cfg(feature = "json")]
+        ContentType::Json => serde_json::to_vec(message)
+            .map(Bytes::from)
+            .map_err(|error| {
+                Error::caused_by(ErrorKind::Config, "message has no JSON form", error)
+            }),
+    }
+}
+
+/// Reads one record; [`ErrorKind::Protocol`] if it is not such a message.
+pub(crate) fn decode<M: WireMessage>(content_type: ContentType, record: Bytes) -> Result<M> {
+    let size = record.len();
+    let failed = |what: &str, source: Box<dyn std::error::Error + Send + Sync>| {
+        let context = format!("record of {size} bytes does not decode as {what}");
+        Error::caused_by(ErrorKind::Protocol, context, source)
+    };
+    match content_type {
+        ContentType::Protobuf => {
+            M::decode(record).map_err(|error| failed("protobuf", error.into()))
+        }
+        #[cfg(feature = "json")]
+        ContentType::Json => {
+            crate::proto::from_json(&record).map_err(|error| failed("JSON", error.into()))
+        }
+    }
+}
