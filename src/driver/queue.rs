@@ -1,0 +1,230 @@
+//! Events between the stream and the callbacks.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::error::Error;
+
+/// What is told to the user, in this order.
+#[derive(Debug)]
+pub(crate) enum Item<E> {
+    /// A subscription stands; its SUBSCRIBED event.
+    Subscribed(E),
+    /// It is lost.
+    Lost,
+    /// An event of the stream.
+    Event(E),
+    /// An event made up here, for a call that never reached the peer.
+    MadeUp(E),
+    /// There will be no further subscription.
+    GaveUp(Option<Error>),
+}
+
+/// A queue with one producer and one consumer. Events of the stream are bounded by its capacity, made-up ones by the
+/// outbox whose calls they stand for, and of the other items there is at most one of each.
+#[derive(Debug)]
+pub(crate) struct EventQueue<E> {
+    state: Mutex<State<E>>,
+    /// In events.
+    capacity: usize,
+    arrived: Notify,
+    room: Notify,
+}
+
+#[derive(Debug)]
+struct State<E> {
+    items: VecDeque<Item<E>>,
+    /// How many of `items` are `Item::Event`.
+    events: usize,
+    closed: bool,
+}
+
+impl<E> EventQueue<E> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        let state = State {
+            items: VecDeque::new(),
+            events: 0,
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            capacity,
+            arrived: Notify::new(),
+            room: Notify::new(),
+        }
+    }
+
+    /// Queues an event of the stream, waiting for room. On a closed queue it is dropped.
+    ///
+    /// Cancel safe only with its event: a dropped future has not queued it.
+    pub(crate) async fn push(&self, event: E) {
+        let mut waiting = Some(event);
+        loop {
+            let room = self.room.notified();
+            {
+                let mut state = self.lock();
+                if state.closed {
+                    return;
+                }
+                if state.events < self.capacity {
+                    state.events += 1;
+                    state.items.extend(waiting.take().map(Item::Event));
+                    drop(state);
+                    self.arrived.notify_one();
+                    return;
+                }
+            }
+            room.await;
+        }
+    }
+
+    pub(crate) fn subscribed(&self, event: E) {
+        self.add(Item::Subscribed(event));
+    }
+
+    pub(crate) fn made_up(&self, event: E) {
+        self.add(Item::MadeUp(event));
+    }
+
+    pub(crate) fn gave_up(&self, error: Option<Error>) {
+        self.add(Item::GaveUp(error));
+    }
+
+    /// The subscription is lost. Unless events outlive it, those still queued are dropped with it; a subscription that
+    /// was not told yet is not told at all.
+    pub(crate) fn lost(&self, events_outlive: bool, made_up: Vec<E>) {
+        let mut state = self.lock();
+        let mut told = true;
+        state.items.retain(|item| match item {
+            Item::Subscribed(_) => {
+                told = false;
+                false
+            }
+            Item::Event(_) => events_outlive,
+            Item::Lost | Item::MadeUp(_) | Item::GaveUp(_) => true,
+        });
+        if !events_outlive {
+            let dropped = std::mem::take(&mut state.events);
+            tracing::debug!(dropped, "events of the lost subscription");
+        }
+        if told {
+            state.items.push_back(Item::Lost);
+        }
+        state.items.extend(made_up.into_iter().map(Item::MadeUp));
+        drop(state);
+        self.arrived.notify_one();
+        self.room.notify_one();
+    }
+
+    fn add(&self, item: Item<E>) {
+        let mut state = self.lock();
+        if !state.closed {
+            state.items.push_back(item);
+            drop(state);
+            self.arrived.notify_one();
+        }
+    }
+
+    /// The next item; `None` once closed.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn next(&self) -> Option<Item<E>> {
+        loop {
+            let arrived = self.arrived.notified();
+            {
+                let mut state = self.lock();
+                if state.closed {
+                    return None;
+                }
+                if let Some(item) = state.items.pop_front() {
+                    if matches!(item, Item::Event(_)) {
+                        state.events -= 1;
+                        drop(state);
+                        self.room.notify_one();
+                    }
+                    return Some(item);
+                }
+            }
+            arrived.await;
+        }
+    }
+
+    /// No further item is taken or added.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.items.clear();
+        drop(state);
+        self.arrived.notify_one();
+        self.room.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn drain(queue: &EventQueue<u32>) -> Vec<String> {
+        let mut items = Vec::new();
+        while !queue.lock().items.is_empty() {
+            items.push(format!("{:?}", queue.next().await.unwrap()));
+        }
+        items
+    }
+
+    #[tokio::test]
+    async fn loss_drops_queued_events_and_tells_made_up_ones_after_it() {
+        let queue = EventQueue::new(4);
+        queue.subscribed(1);
+        assert!(matches!(queue.next().await, Some(Item::Subscribed(1))));
+        queue.push(2).await;
+        queue.lost(false, vec![3]);
+        queue.subscribed(4);
+        assert_eq!(drain(&queue).await, ["Lost", "MadeUp(3)", "Subscribed(4)"]);
+    }
+
+    #[tokio::test]
+    async fn a_subscription_that_was_never_told_is_not_lost_either() {
+        let queue = EventQueue::new(4);
+        queue.subscribed(1);
+        queue.lost(false, vec![]);
+        queue.subscribed(2);
+        assert_eq!(drain(&queue).await, ["Subscribed(2)"]);
+    }
+
+    #[tokio::test]
+    async fn events_may_outlive_the_subscription() {
+        let queue = EventQueue::new(4);
+        queue.push(1).await;
+        queue.lost(true, vec![]);
+        assert_eq!(drain(&queue).await, ["Event(1)", "Lost"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_makes_the_stream_wait_until_there_is_room() {
+        let queue = EventQueue::new(1);
+        queue.push(1).await;
+        let second = queue.push(2);
+        tokio::pin!(second);
+        let limit = std::time::Duration::from_secs(1);
+        assert!(tokio::time::timeout(limit, &mut second).await.is_err());
+        assert!(matches!(queue.next().await, Some(Item::Event(1))));
+        second.await;
+        assert!(matches!(queue.next().await, Some(Item::Event(2))));
+    }
+
+    #[tokio::test]
+    async fn a_closed_queue_gives_nothing_and_keeps_nobody_waiting() {
+        let queue = EventQueue::new(1);
+        queue.push(1).await;
+        queue.close();
+        queue.push(2).await;
+        assert!(queue.next().await.is_none());
+    }
+}

@@ -1,0 +1,324 @@
+//! The driver of a scheduler.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::events::{Acknowledgements, SchedulerHandler};
+use super::framework;
+use super::protocol::SchedulerProtocol;
+use super::{Scheduler, SchedulerHandle};
+use crate::detector::FixedAddresses;
+use crate::driver::{Core, Engine, Options, Ready, Setup, Status, Stop, block_on, option_setters};
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::HttpClient;
+use crate::proto::FrameworkInfo;
+use crate::proto::scheduler::OfferConstraints;
+
+/// Keeps a [`Scheduler`] subscribed with the leading master, calls it, and sends its calls.
+///
+/// Dropping a running driver, or the future of [`run`](Self::run), is
+/// [`stop_for_failover`](SchedulerHandle::stop_for_failover): the running callback finishes (within `call_timeout`),
+/// then the connections close.
+///
+/// Source: `org.apache.mesos.MesosSchedulerDriver`, Java API.
+///
+/// # Examples
+/// ```no_run
+/// use mesos_framework::proto::{FrameworkInfo, Offer, TaskStatus};
+/// use mesos_framework::{Scheduler, SchedulerDriver, SchedulerHandle, async_trait};
+///
+/// struct Idle;
+///
+/// #[async_trait]
+/// impl Scheduler for Idle {
+///     async fn resource_offers(&mut self, driver: &SchedulerHandle, offers: Vec<Offer>) {
+///         let offer_ids = offers.into_iter().map(|offer| offer.id).collect();
+///         let _ = driver.decline_offers(offer_ids, Default::default()).await;
+///     }
+///
+///     async fn status_update(&mut self, _: &SchedulerHandle, status: TaskStatus) {
+///         println!("{} is {:?}", status.task_id, status.state());
+///     }
+/// }
+///
+/// # async fn run() -> mesos_framework::Result<()> {
+/// let info = FrameworkInfo { name: "idle".into(), failover_timeout: Some(60.0), ..Default::default() };
+/// SchedulerDriver::builder(Idle, info, "127.0.0.1:5050").build()?.run().await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct SchedulerDriver {
+    engine: Engine<SchedulerProtocol, SchedulerHandler>,
+    handle: SchedulerHandle,
+}
+
+impl fmt::Debug for SchedulerDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SchedulerDriver")
+            .field("handle", &self.handle)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SchedulerDriver {
+    /// Begins a driver for `scheduler`.
+    ///
+    /// `framework_info`: an empty `user` and a missing `hostname` are filled in with this process's; `id` takes an
+    /// existing framework over. `failover_timeout` should be set: it is 0 by default, and then the master kills all
+    /// tasks when the connection breaks.
+    ///
+    /// `master`: `host:port`, `http://host[:port][/prefix]`, `https://…`, several of these with commas between, or
+    /// `local` for an embedded cluster of the driver's own (feature `local`).
+    pub fn builder(
+        scheduler: impl Scheduler,
+        framework_info: FrameworkInfo,
+        master: &str,
+    ) -> SchedulerDriverBuilder {
+        SchedulerDriverBuilder {
+            scheduler: Box::new(scheduler),
+            framework_info,
+            master: master.to_owned(),
+            suppressed_roles: BTreeSet::new(),
+            offer_constraints: None,
+            acknowledgements: Acknowledgements::Implicit,
+            options: Options::default(),
+        }
+    }
+
+    /// What the scheduler can do, for use outside its callbacks.
+    #[must_use]
+    pub fn handle(&self) -> SchedulerHandle {
+        self.handle.clone()
+    }
+
+    /// Starts the driver, and returns at once: the subscription comes about in the background.
+    ///
+    /// Answers the status after it: [`Status::Running`] if the driver had not been started, else the one it has.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] outside a tokio runtime.
+    ///
+    /// Source: `SchedulerDriver.start`, Java API.
+    pub fn start(&mut self) -> Result<Status> {
+        self.engine.start()
+    }
+
+    /// Waits until the driver has ended: no callback runs, queued calls are sent or given up, connections are closed.
+    ///
+    /// Answers at once if the driver was never started, with [`Status::NotStarted`].
+    ///
+    /// # Errors
+    /// The error with which `error` was called; [`ErrorKind::CallbackPanicked`]; or what became of a TEARDOWN that the
+    /// master did not take.
+    ///
+    /// # Cancel safety
+    /// May be dropped and called again.
+    ///
+    /// Source: `SchedulerDriver.join`, Java API.
+    pub async fn join(&mut self) -> Result<Status> {
+        self.engine.join().await
+    }
+
+    /// Starts the driver and waits for its end.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start) and [`join`](Self::join).
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the driver.
+    ///
+    /// Source: `SchedulerDriver.run`, Java API.
+    pub async fn run(mut self) -> Result<Status> {
+        self.start()?;
+        self.join().await
+    }
+
+    /// As [`run`](Self::run), but stops the driver when `signal` completes, in the way that it answers.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the driver.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(driver: mesos_framework::SchedulerDriver) -> mesos_framework::Result<()> {
+    /// use mesos_framework::Stop;
+    ///
+    /// let ctrl_c = async {
+    ///     tokio::signal::ctrl_c().await.ok();
+    ///     Stop::Teardown
+    /// };
+    /// driver.run_until(ctrl_c).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn run_until(mut self, signal: impl Future<Output = Stop>) -> Result<Status> {
+        self.start()?;
+        tokio::select! {
+            ended = self.engine.join() => return ended,
+            how = signal => {
+                self.handle.core.lifecycle.stop(how);
+            }
+        }
+        self.join().await
+    }
+
+    /// As [`run`](Self::run), for programs without a runtime: makes one of a single thread.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); [`ErrorKind::Config`] inside a tokio runtime, or if none can be made.
+    pub fn run_blocking(self) -> Result<Status> {
+        block_on(self.run())
+    }
+
+    /// Hands the scheduler back, once the driver has ended (or if it was never started).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the driver still runs, if a callback panicked, or if the scheduler is no `S`.
+    pub fn into_scheduler<S: Scheduler>(self) -> Result<S> {
+        let wrong = |why: &str| {
+            Error::new(
+                ErrorKind::Config,
+                format!("scheduler cannot be handed back: {why}"),
+            )
+        };
+        let handler = self
+            .engine
+            .into_handler()
+            .ok_or_else(|| wrong("join has not completed, or a callback panicked"))?;
+        let scheduler: Box<dyn std::any::Any> = handler.scheduler;
+        scheduler
+            .downcast()
+            .map(|scheduler| *scheduler)
+            .map_err(|_| wrong("it is of another type"))
+    }
+}
+
+/// Settings of a [`SchedulerDriver`]; each has a default.
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct SchedulerDriverBuilder {
+    scheduler: Box<dyn Scheduler>,
+    framework_info: FrameworkInfo,
+    master: String,
+    suppressed_roles: BTreeSet<String>,
+    offer_constraints: Option<OfferConstraints>,
+    acknowledgements: Acknowledgements,
+    options: Options,
+}
+
+impl fmt::Debug for SchedulerDriverBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SchedulerDriverBuilder")
+            .field("framework_info", &self.framework_info)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SchedulerDriverBuilder {
+    option_setters!();
+
+    /// Roles for which no offers are wanted at first; none by default.
+    pub fn suppressed_roles<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
+        self.suppressed_roles = roles.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Which agents' offers are wanted, by role; all by default.
+    pub fn offer_constraints(mut self, constraints: OfferConstraints) -> Self {
+        self.offer_constraints = Some(constraints);
+        self
+    }
+
+    /// Leaves the acknowledgement of statuses to [`SchedulerHandle::acknowledge_status_update`]; by default each is
+    /// acknowledged after its callback has returned.
+    pub fn explicit_acknowledgements(mut self) -> Self {
+        self.acknowledgements = Acknowledgements::Explicit;
+        self
+    }
+
+    /// How many heartbeats of the master may be missed before the subscription is given up; default 5 (of 15 s each).
+    pub fn missed_heartbeats(mut self, heartbeats: u32) -> Self {
+        self.options.missed_heartbeats = heartbeats;
+        self
+    }
+
+    /// Makes the driver. Checks the settings; touches no network.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], naming what is wrong.
+    pub fn build(mut self) -> Result<SchedulerDriver> {
+        self.options.check()?;
+        let info = framework::completed(self.framework_info)?;
+        if let Some(timeout) = info.failover_timeout.filter(|timeout| *timeout > 0.0) {
+            // As Java's driver: back well inside the failover time-out (`src/sched/sched.cpp`, Apache Mesos 1.11.0).
+            let tenth = Duration::try_from_secs_f64(timeout / 10.0).unwrap_or(Duration::MAX);
+            self.options.backoff = self.options.backoff.capped(tenth);
+        }
+        let setup = setup(&self.master, &self.options)?;
+        let protocol = SchedulerProtocol::new(info, self.suppressed_roles, self.offer_constraints);
+        let core = Arc::new(Core::new(protocol, &self.options));
+        let handle = SchedulerHandle {
+            core: Arc::clone(&core),
+        };
+        let handler = SchedulerHandler {
+            scheduler: self.scheduler,
+            handle: handle.clone(),
+            acknowledgements: self.acknowledgements,
+            registered_as: None,
+        };
+        Ok(SchedulerDriver {
+            engine: Engine::new(core, self.options, handler, setup),
+            handle,
+        })
+    }
+}
+
+fn setup(master: &str, options: &Options) -> Result<Setup> {
+    if master == "local" {
+        return local(options);
+    }
+    let detector = FixedAddresses::parse(master)?;
+    let client = HttpClient::new(options.http(), detector.addresses().to_vec())?;
+    let ready = Ready {
+        detector: Box::new(detector),
+        transport: Arc::new(client),
+        afterwards: Box::pin(async {}),
+    };
+    Ok(Box::pin(async { Ok(ready) }))
+}
+
+/// A cluster of the driver's own: started before anything else, and ended when the driver has.
+#[cfg(feature = "local")]
+fn local(options: &Options) -> Result<Setup> {
+    use crate::local::LocalCluster;
+
+    /// Offers come faster than a real master's, for whoever tries things out.
+    const ALLOCATION_INTERVAL: Duration = Duration::from_millis(100);
+
+    let http = options.http();
+    Ok(Box::pin(async move {
+        let cluster = LocalCluster::builder()
+            .allocation_interval(ALLOCATION_INTERVAL)
+            .start()
+            .await?;
+        let detector = FixedAddresses::parse(&cluster.master_address())?;
+        let client = HttpClient::new(http, detector.addresses().to_vec())?;
+        let afterwards = Box::pin(async move { cluster.shutdown().await });
+        Ok(Ready {
+            detector: Box::new(detector),
+            transport: Arc::new(client),
+            afterwards,
+        })
+    }))
+}
+
+#[cfg(not(feature = "local"))]
+fn local(_: &Options) -> Result<Setup> {
+    let context = "master \"local\" needs the feature `local` of mesos-framework";
+    Err(Error::new(ErrorKind::Config, context))
+}

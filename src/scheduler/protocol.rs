@@ -1,0 +1,310 @@
+//! The scheduler API, as the driver needs it.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::calls;
+use super::framework::Framework;
+use crate::driver::{Persistence, Protocol};
+use crate::proto::scheduler::call::Type;
+use crate::proto::scheduler::event::Update;
+use crate::proto::scheduler::{Call, Event, OfferConstraints, event};
+use crate::proto::{
+    FrameworkId, FrameworkInfo, TaskInfo, TaskState, TaskStatus, framework_info, task_status,
+};
+
+/// What is known of the framework.
+#[derive(Debug)]
+pub(crate) struct SchedulerProtocol {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    framework: Framework,
+    /// Before the UPDATE_FRAMEWORK that is under way: what holds if the master refuses it.
+    before_update: Option<Framework>,
+}
+
+impl SchedulerProtocol {
+    pub(super) fn new(
+        info: FrameworkInfo,
+        suppressed_roles: BTreeSet<String>,
+        offer_constraints: Option<OfferConstraints>,
+    ) -> Self {
+        let framework = Framework {
+            info,
+            suppressed_roles,
+            offer_constraints,
+        };
+        Self {
+            state: Mutex::new(State {
+                framework,
+                before_update: None,
+            }),
+        }
+    }
+
+    pub(super) fn framework_id(&self) -> Option<FrameworkId> {
+        self.lock().framework.info.id.clone()
+    }
+
+    fn is_partition_aware(&self) -> bool {
+        let partition_aware = framework_info::capability::Type::PartitionAware as i32;
+        self.lock()
+            .framework
+            .info
+            .capabilities
+            .iter()
+            .any(|given| given.r#type == Some(partition_aware))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Protocol for SchedulerProtocol {
+    type Event = Event;
+    type Call = Call;
+
+    const PEER: &'static str = "master";
+    const PATH: &'static str = "/api/v1/scheduler";
+    const EVENTS_OUTLIVE_SUBSCRIPTION: bool = false;
+
+    fn subscribe(&self) -> Call {
+        let state = self.lock();
+        Call {
+            framework_id: state.framework.info.id.clone(),
+            r#type: Some(Type::Subscribe as i32),
+            subscribe: Some(state.framework.subscribe()),
+            ..Call::default()
+        }
+    }
+
+    fn receive(&self, event: &Event) -> bool {
+        match event.r#type() {
+            event::Type::Subscribed => {
+                if let Some(subscribed) = &event.subscribed {
+                    self.lock().framework.info.id = Some(subscribed.framework_id.clone());
+                }
+                true
+            }
+            event::Type::Heartbeat => false,
+            event::Type::Unknown => {
+                tracing::debug!(r#type = ?event.r#type, "event of unknown type skipped");
+                false
+            }
+            _ => true,
+        }
+    }
+
+    fn queued(&self, call: &Call) {
+        let mut state = self.lock();
+        match calls::type_of(call) {
+            Some(Type::Suppress) => {
+                let roles = call
+                    .suppress
+                    .as_ref()
+                    .map_or(&[][..], |suppress| &suppress.roles);
+                state.framework.suppress(roles);
+            }
+            Some(Type::Revive) => {
+                let roles = call.revive.as_ref().map_or(&[][..], |revive| &revive.roles);
+                state.framework.revive(roles);
+            }
+            Some(Type::UpdateFramework) => {
+                if let Some(update) = &call.update_framework {
+                    let before = state.framework.clone();
+                    state.before_update.get_or_insert(before);
+                    state.framework.update(update);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn complete(&self, call: &mut Call) -> bool {
+        let id = self.framework_id();
+        if let Some(update) = &mut call.update_framework {
+            update.framework_info.id.clone_from(&id);
+        }
+        call.framework_id = id;
+        true
+    }
+
+    fn refused(&self, call: &Call) {
+        let mut state = self.lock();
+        let Some(update) = &call.update_framework else {
+            return;
+        };
+        let mut tried = state.framework.clone();
+        tried.update(update);
+        // Unless a newer update is under way, what held before holds again; or the next SUBSCRIBE would be refused too.
+        if tried == state.framework
+            && let Some(before) = state.before_update.take()
+        {
+            let id = state.framework.info.id.take();
+            state.framework = before;
+            state.framework.info.id = id;
+        }
+    }
+
+    fn name(call: &Call) -> &'static str {
+        calls::name(call)
+    }
+
+    fn is_bound_to_subscription(call: &Call) -> bool {
+        calls::names_offers(call)
+    }
+
+    /// As Java's driver answers a launch while it is disconnected (`src/sched/sched.cpp`, Apache Mesos 1.11.0).
+    fn never_sent(&self, call: &Call) -> Vec<Event> {
+        let tasks = calls::launched_tasks(call);
+        if tasks.is_empty() {
+            return Vec::new();
+        }
+        let state = match self.is_partition_aware() {
+            true => TaskState::TaskDropped,
+            false => TaskState::TaskLost,
+        };
+        tasks.into_iter().map(|task| dropped(task, state)).collect()
+    }
+
+    fn keepalive(&self) -> Option<(Duration, Call)> {
+        None
+    }
+
+    fn teardown(&self) -> Option<Call> {
+        self.framework_id().map(|_| calls::teardown())
+    }
+
+    fn persistence(&self) -> Persistence {
+        Persistence::Endless
+    }
+
+    fn is_pending(&self) -> bool {
+        false
+    }
+
+    async fn settled(&self) {}
+
+    fn settle_limit(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+fn dropped(task: &TaskInfo, state: TaskState) -> Event {
+    let status = TaskStatus {
+        task_id: task.task_id.clone(),
+        state: state as i32,
+        source: Some(task_status::Source::Master as i32),
+        reason: Some(task_status::Reason::MasterDisconnected as i32),
+        message: Some("Master disconnected".into()),
+        timestamp: std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .ok()
+            .map(|since| since.as_secs_f64()),
+        ..TaskStatus::default()
+    };
+    Event {
+        r#type: Some(event::Type::Update as i32),
+        update: Some(Update { status }),
+        ..Event::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::Filters;
+
+    fn protocol(capabilities: &[framework_info::capability::Type]) -> SchedulerProtocol {
+        let capabilities = capabilities.iter().map(|given| framework_info::Capability {
+            r#type: Some(*given as i32),
+        });
+        let info = FrameworkInfo {
+            capabilities: capabilities.collect(),
+            ..FrameworkInfo::default()
+        };
+        SchedulerProtocol::new(info, BTreeSet::new(), None)
+    }
+
+    #[test]
+    fn a_launch_that_never_left_comes_back_as_dropped_or_lost() {
+        let task = TaskInfo {
+            task_id: "t".into(),
+            ..TaskInfo::default()
+        };
+        let launch = calls::launch(vec!["o".into()], vec![task], Filters::default());
+        for (capabilities, state) in [
+            (
+                &[framework_info::capability::Type::PartitionAware][..],
+                TaskState::TaskDropped,
+            ),
+            (&[], TaskState::TaskLost),
+        ] {
+            let events = protocol(capabilities).never_sent(&launch);
+            let status = events[0].update.clone().unwrap().status;
+            assert_eq!((status.task_id, status.state()), ("t".into(), state));
+            assert_eq!(status.message(), "Master disconnected");
+            assert!(status.uuid.is_none() && status.agent_id.is_none());
+        }
+    }
+
+    #[test]
+    fn both_framework_ids_are_filled_in_once_known() {
+        let protocol = protocol(&[]);
+        assert_eq!(protocol.subscribe().framework_id, None);
+        let subscribed = event::Subscribed {
+            framework_id: "f".into(),
+            ..event::Subscribed::default()
+        };
+        protocol.receive(&Event {
+            r#type: Some(event::Type::Subscribed as i32),
+            subscribed: Some(subscribed),
+            ..Event::default()
+        });
+        let again = protocol.subscribe();
+        assert_eq!(again.framework_id, Some("f".into()));
+        assert_eq!(again.subscribe.unwrap().framework_info.id, Some("f".into()));
+        let mut update = calls::update_framework(FrameworkInfo::default(), vec![], None);
+        protocol.complete(&mut update);
+        assert_eq!(update.framework_id, Some("f".into()));
+        assert_eq!(
+            update.update_framework.unwrap().framework_info.id,
+            Some("f".into())
+        );
+    }
+
+    #[test]
+    fn a_refused_update_is_not_repeated_by_the_next_subscribe() {
+        let protocol = protocol(&[]);
+        let named = |name: &str| FrameworkInfo {
+            name: name.into(),
+            ..FrameworkInfo::default()
+        };
+        let update = calls::update_framework(named("bad"), vec![], None);
+        protocol.queued(&update);
+        assert_eq!(
+            protocol.subscribe().subscribe.unwrap().framework_info.name,
+            "bad"
+        );
+        protocol.refused(&update);
+        assert_eq!(
+            protocol.subscribe().subscribe.unwrap().framework_info.name,
+            ""
+        );
+    }
+
+    #[test]
+    fn events_of_unknown_type_are_skipped() {
+        let protocol = protocol(&[]);
+        assert!(!protocol.receive(&Event::default()));
+        assert!(!protocol.receive(&Event {
+            r#type: Some(99),
+            ..Event::default()
+        }));
+    }
+}
