@@ -27,6 +27,11 @@ use std::fmt;
 
 include!(concat!(env!("OUT_DIR"), "/mesos.v1.rs"));
 
+/// The schema in compiled form: an encoded `google.protobuf.FileDescriptorSet` without comments.
+///
+/// Holds the nine files of the v1 API and what they import. For reflection, for instance with `prost-reflect`.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
 macro_rules! packages {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*
