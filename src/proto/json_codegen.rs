@@ -24,7 +24,7 @@ const MAX_REQUIRED: usize = 64;
 ///
 /// # Panics
 /// On a schema that has no form: a broken build, never a broken program.
-pub fn generate(descriptors: &FileDescriptorSet) -> String {
+pub(crate) fn generate(descriptors: &FileDescriptorSet) -> String {
     let mut output = Output::default();
     for file in &descriptors.file {
         let package = file.package();

@@ -1,7 +1,12 @@
 //! The impls that the build script writes from the schema, and the glue around them.
 #![expect(deprecated, reason = "deprecated fields are on the wire all the same")]
 
+#[cfg(test)]
+use std::fmt::Debug;
+
 use prost_types::Duration;
+#[cfg(test)]
+use serde::de::DeserializeOwned;
 use serde::de::{Deserialize, Deserializer, MapAccess};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -40,7 +45,20 @@ macro_rules! objects {
                 }
             }
         )*
+
+        #[cfg(test)]
+        pub(super) fn each_message(check: &mut impl Check) {
+            $(check.check::<$message>();)*
+        }
     };
+}
+
+/// Something to do with every message of the schema.
+#[cfg(test)]
+pub(super) trait Check {
+    fn check<M>(&mut self)
+    where
+        M: Message + prost::Message + Serialize + DeserializeOwned + PartialEq + Debug;
 }
 
 macro_rules! enums {
