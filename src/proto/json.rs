@@ -11,8 +11,9 @@
 //!
 //! Source: `3rdparty/stout/include/stout/protobuf.hpp`, `base64.hpp` and `jsonify.hpp` beside it, Apache Mesos 1.11.0.
 // The parent module allows these for what prost generates.
-#![warn(clippy::all, missing_docs)]
+#![warn(clippy::all, clippy::use_self, missing_docs)]
 
+mod field;
 mod form;
 mod generated;
 mod object;

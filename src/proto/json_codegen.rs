@@ -175,7 +175,7 @@ impl<'a> Field<'a> {
         Self {
             name: field.name(),
             member: rust_field(oneof.unwrap_or(field.name())),
-            form: map.map_or_else(|| form(field), |entry| map_form(entry)),
+            form: map.map_or_else(|| form(field), map_form),
             shape,
         }
     }

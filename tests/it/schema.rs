@@ -121,9 +121,9 @@ fn columns(message: &DescriptorProto, field: &FieldDescriptorProto) -> [String; 
         Label::Required => "required",
         Label::Repeated => "repeated",
     };
-    let oneof = field
-        .oneof_index
-        .map(|index| message.oneof_decl[usize::try_from(index).unwrap()].name());
+    let oneof = field.oneof_index.map(|index| {
+        message.oneof_decl[usize::try_from(index).expect("indices count from zero")].name()
+    });
     let options = field.options.as_ref();
     [
         field.name().to_owned(),

@@ -11,6 +11,9 @@ use serde::Serialize;
 use serde::de::{Error, MapAccess, Unexpected};
 use serde::ser::{Error as _, Serializer};
 
+use super::field::{One, Written};
+use super::object::within;
+
 /// How a `T` is written, and read from each kind of JSON value that may stand for it; the rest is refused.
 ///
 /// The form is a type of its own because one type can have several: an `i32` is a number, or the name of an enum value.
@@ -265,14 +268,14 @@ impl<T, F: Form<T>> Form<BTreeMap<String, T>> for MapOf<F> {
 
     fn write<S: Serializer>(map: &BTreeMap<String, T>, to: S) -> Result<S::Ok, S::Error> {
         let known = map.iter().filter(|(_, value)| F::can_write(value));
-        to.collect_map(known.map(|(key, value)| (key, super::object::Written::<F, T>::new(value))))
+        to.collect_map(known.map(|(key, value)| (key, Written::<F, T>::new(value))))
     }
 
     fn from_object<'de, A: MapAccess<'de>>(mut object: A) -> Result<BTreeMap<String, T>, A::Error> {
         let mut map = BTreeMap::new();
         while let Some(key) = object.next_key::<String>()? {
-            let value = object.next_value_seed(super::object::One::<F, T>::lenient());
-            let value = value.map_err(|error| super::object::within(&key, &error))?;
+            let value = object.next_value_seed(One::<F, T>::lenient());
+            let value = value.map_err(|error| within(&key, &error))?;
             // `null` takes back an earlier value of the same key.
             match value {
                 Some(value) => map.insert(key, value),

@@ -10,8 +10,9 @@ use serde::de::DeserializeOwned;
 use serde::de::{Deserialize, Deserializer, MapAccess};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::field::Field;
 use super::form::{Enum, Form, Named, Plain};
-use super::object::{Field, Message, deserialize, read_object, skip, write_object};
+use super::object::{Message, deserialize, read_object, skip, write_object};
 
 macro_rules! forms {
     ($($message:ty),* $(,)?) => {$(
