@@ -30,9 +30,13 @@ pub(crate) fn from_json<M: DeserializeOwned>(text: &[u8]) -> Result<M, serde_jso
     })
 }
 
-/// The numbers that Mesos writes and JSON does not have.
+/// The numbers that Mesos may write and JSON does not have.
 ///
-/// Source: `NumberWriter` of `3rdparty/stout/include/stout/jsonify.hpp`, Apache Mesos 1.11.0.
+/// Mesos lets RapidJSON write them bare. Its patch puts infinities in quotes, but a Mesos built with an unpatched
+/// RapidJSON does not, and NaN is bare in either.
+///
+/// Source: `RAPIDJSON_WRITE_DEFAULT_FLAGS` of `3rdparty/stout/include/stout/jsonify.hpp`, and
+/// `3rdparty/rapidjson-1.1.0.patch`, Apache Mesos 1.11.0.
 const BARE_WORDS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
 
 /// `text` with quotes around each bare word that stands outside of strings; `None` if there is none.

@@ -149,7 +149,7 @@ integers!(
     u64 "a whole number of 64 bits without sign",
 );
 
-/// The names under which Mesos reads non-finite numbers, and writes them without quotes.
+/// The names of the numbers that JSON cannot write. Mesos reads the infinities so; NaN it writes, but does not read.
 const INFINITY: &str = "Infinity";
 const MINUS_INFINITY: &str = "-Infinity";
 const NAN: &str = "NaN";
@@ -157,7 +157,7 @@ const NAN: &str = "NaN";
 impl Form<f64> for Plain {
     const EXPECTED: &'static str = "a number";
 
-    /// Non-finite numbers go out as strings: valid JSON, unlike the bare words of Mesos, and Mesos reads infinities so.
+    /// Non-finite numbers go out as strings, so that the text stays valid JSON.
     fn write<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
         match *value {
             f64::INFINITY => to.serialize_str(INFINITY),
