@@ -13,8 +13,8 @@ use super::from_json;
 use crate::proto::scheduler::attribute_constraint::{Predicate, Selector, predicate, selector};
 use crate::proto::scheduler::{Event, event};
 use crate::proto::{
-    CapabilityInfo, ContainerId, Filters, FrameworkInfo, Labels, MasterInfo, Port, Resource,
-    TaskInfo, TaskStatus, TimeInfo, framework_info, master, value,
+    CapabilityInfo, ContainerId, Filters, FrameworkInfo, Labels, MasterInfo, Resource, TaskInfo,
+    TaskStatus, framework_info, master, value,
 };
 
 fn read<M: DeserializeOwned>(json: &Json) -> M {
