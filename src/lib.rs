@@ -6,6 +6,7 @@ mod codec;
 mod detector;
 mod driver;
 mod error;
+mod executor;
 mod http;
 pub mod proto;
 pub mod recordio;
@@ -17,5 +18,8 @@ pub use backoff::Backoff;
 pub use codec::ContentType;
 pub use driver::{Connection, ConnectionState, ConnectionWatch, Outcome, Receipt, Status, Stop};
 pub use error::{Error, ErrorKind, Result};
+pub use executor::{
+    Executor, ExecutorConfig, ExecutorDriver, ExecutorDriverBuilder, ExecutorHandle,
+};
 pub use http::Credential;
 pub use scheduler::{Scheduler, SchedulerDriver, SchedulerDriverBuilder, SchedulerHandle};

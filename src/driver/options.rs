@@ -17,7 +17,8 @@ pub(crate) struct Options {
     pub(crate) root_certificates: Vec<Vec<u8>>,
     pub(crate) proxy_from_environment: bool,
     pub(crate) user_agent: String,
-    pub(crate) backoff: Backoff,
+    /// None: the default of the driver.
+    pub(crate) backoff: Option<Backoff>,
     pub(crate) connect_timeout: Duration,
     pub(crate) call_timeout: Duration,
     pub(crate) missed_heartbeats: u32,
@@ -37,7 +38,7 @@ impl Default for Options {
             root_certificates: Vec::new(),
             proxy_from_environment: false,
             user_agent: concat!("mesos-framework/", env!("CARGO_PKG_VERSION")).to_owned(),
-            backoff: Backoff::default(),
+            backoff: None,
             connect_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(75),
             missed_heartbeats: 5,
@@ -140,9 +141,10 @@ macro_rules! option_setters {
             self
         }
 
-        /// Waits between attempts to subscribe.
+        /// Waits between attempts to subscribe. Default for schedulers: up to 500 ms, doubling up to 15 s, and never more
+        /// than a tenth of the failover time-out; for executors: up to what the agent allows (2 s).
         pub fn backoff(mut self, backoff: $crate::Backoff) -> Self {
-            self.options.backoff = backoff;
+            self.options.backoff = Some(backoff);
             self
         }
 

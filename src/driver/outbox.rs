@@ -51,8 +51,6 @@ pub(crate) struct Renewal {
 #[derive(Debug)]
 struct Entry<C> {
     call: C,
-    /// Of the subscription under which it was queued; 0 without one.
-    generation: u64,
     promise: Promise,
     bounces: u8,
     is_teardown: bool,
@@ -175,7 +173,6 @@ impl<P: Protocol> Outbox<P> {
         tracing::debug!(call = promise.call(), generation, "call queued");
         let entry = Entry {
             call,
-            generation,
             promise,
             bounces: 0,
             is_teardown: false,
@@ -207,7 +204,6 @@ impl<P: Protocol> Outbox<P> {
             let promise = Promise::unasked(P::name(&call));
             let entry = Entry {
                 call,
-                generation: 0,
                 promise,
                 bounces: 0,
                 is_teardown: false,
@@ -285,7 +281,6 @@ impl<P: Protocol> Outbox<P> {
             receipt = Some(given);
             let entry = Entry {
                 call,
-                generation: 0,
                 promise,
                 bounces: 0,
                 is_teardown: true,

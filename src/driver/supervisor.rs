@@ -194,7 +194,7 @@ impl<P: Protocol> Supervisor<P> {
         let limits = Limits {
             reply_timeout: options.call_timeout,
             missed_heartbeats: options.missed_heartbeats,
-            backoff: options.backoff,
+            backoff: options.backoff.unwrap_or_default(),
         };
         let wire = Wire {
             path: P::PATH,

@@ -257,7 +257,8 @@ impl SchedulerDriverBuilder {
         if let Some(timeout) = info.failover_timeout.filter(|timeout| *timeout > 0.0) {
             // As Java's driver: back well inside the failover time-out (`src/sched/sched.cpp`, Apache Mesos 1.11.0).
             let tenth = Duration::try_from_secs_f64(timeout / 10.0).unwrap_or(Duration::MAX);
-            self.options.backoff = self.options.backoff.capped(tenth);
+            let backoff = self.options.backoff.unwrap_or_default();
+            self.options.backoff = Some(backoff.capped(tenth));
         }
         let setup = setup(&self.master, &self.options)?;
         let protocol = SchedulerProtocol::new(info, self.suppressed_roles, self.offer_constraints);

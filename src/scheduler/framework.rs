@@ -62,7 +62,6 @@ impl Framework {
         {
             return self.info.roles.clone();
         }
-        #[expect(deprecated, reason = "the role of frameworks without MULTI_ROLE")]
         let role = self.info.role();
         vec![role.to_owned()]
     }

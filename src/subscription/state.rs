@@ -116,7 +116,8 @@ impl Machine {
         }
     }
 
-    pub(crate) fn is_subscribed(&self) -> bool {
+    #[cfg(test)]
+    fn is_subscribed(&self) -> bool {
         matches!(self.state, State::Subscribed { .. })
     }
 
