@@ -1,3 +1,8 @@
-//! What must hold for the crate as a whole. One binary, so that it links once.
+//! One suite, by behaviour.
 
+#![allow(missing_docs, unreachable_pub, reason = "tests")]
+
+mod bad_input;
+mod peer;
+mod recorder;
 mod schema;
