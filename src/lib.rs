@@ -27,6 +27,8 @@ pub use backoff::Backoff;
 pub use codec::ContentType;
 pub use driver::{Connection, ConnectionState, ConnectionWatch, Outcome, Receipt, Status, Stop};
 pub use error::{Error, ErrorKind, Result};
-pub use executor::{Executor, ExecutorConfig, ExecutorDriver, ExecutorDriverBuilder, ExecutorHandle};
+pub use executor::{
+    Executor, ExecutorConfig, ExecutorDriver, ExecutorDriverBuilder, ExecutorHandle,
+};
 pub use http::Credential;
 pub use scheduler::{Scheduler, SchedulerDriver, SchedulerDriverBuilder, SchedulerHandle};

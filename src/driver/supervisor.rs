@@ -260,7 +260,12 @@ impl<P: Protocol> Supervisor<P> {
         }
         let teardown = self.core.protocol.teardown().filter(|_| wants_teardown);
         let receipt = self.core.outbox.close(teardown);
-        if receipt.is_none() && !self.core.outbox.is_subscribed() {
+        // Without a subscription nothing goes out, unless the next one is waited for: for a teardown, or for updates
+        // that the peer has yet to confirm.
+        let stops = matches!(ending, Ending::Stop(_));
+        let waits =
+            receipt.is_some() || (stops && !self.link_done && self.core.protocol.is_pending());
+        if !waits && !self.core.outbox.is_subscribed() {
             let why = Error::new(ErrorKind::NotRunning, "driver ended without a subscription");
             self.core.outbox.give_up_queued(&why);
         }
