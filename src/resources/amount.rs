@@ -69,7 +69,9 @@ impl Amount {
                 resource.scalar = Some(value::Scalar { value });
             }
             Self::Ranges(pairs) => {
-                let range = pairs.iter().map(|&(begin, end)| value::Range { begin, end });
+                let range = pairs
+                    .iter()
+                    .map(|&(begin, end)| value::Range { begin, end });
                 resource.ranges = Some(value::Ranges {
                     range: range.collect(),
                 });

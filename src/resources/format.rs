@@ -91,7 +91,9 @@ fn validate_reservations(resource: &proto::Resource) -> Result<(), String> {
             );
         }
         if resource.role() == UNRESERVED {
-            return Err("Invalid reservation: role \"*\" cannot be dynamically reserved".to_owned());
+            return Err(
+                "Invalid reservation: role \"*\" cannot be dynamically reserved".to_owned(),
+            );
         }
     }
     if resource.reservations.len() > 1 && resource.role.is_some() {

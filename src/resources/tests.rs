@@ -34,10 +34,7 @@ fn sets_and_reserved_kinds_stay_apart() {
     assert_eq!(all.scalar("cpus"), 3.0);
     assert!(!all.contains(&parsed("cpus:2")));
     assert!(all.contains(&parsed("cpus(web):2;zones:{b}")));
-    assert_eq!(
-        all.allocatable_to("db").to_string(),
-        "zones:{a, b}; cpus:1"
-    );
+    assert_eq!(all.allocatable_to("db").to_string(), "zones:{a, b}; cpus:1");
     assert_eq!(all.allocatable_to("web/x").scalar("cpus"), 3.0);
 }
 
@@ -77,7 +74,11 @@ fn invalid_messages_are_named_as_mesos_does() {
     let mut negative = parsed("cpus:1").to_protos();
     negative[0].scalar = Some(value::Scalar { value: -1.0 });
     let error = Resources::from_protos(&negative).unwrap_err();
-    assert!(error.to_string().ends_with("Invalid scalar resource: value <= 0"));
+    assert!(
+        error
+            .to_string()
+            .ends_with("Invalid scalar resource: value <= 0")
+    );
 }
 
 #[test]
