@@ -16,7 +16,7 @@ use crate::proto::executor::{Event, call, event};
 use crate::proto::network_info::IpAddress;
 use crate::proto::task_status::Reason;
 use crate::proto::{
-    ContainerId, ContainerStatus, ExecutorId, FrameworkId, NetworkInfo, TaskGroupInfo, TaskId,
+    ContainerId, ContainerStatus, ExecutorId, FrameworkId, NetworkInfo, TaskGroupInfo, TaskId, TaskInfo,
     TaskState,
 };
 
@@ -29,18 +29,54 @@ impl Agent {
         call: call::Subscribe,
         stream: EventStream<Event>,
     ) {
+        let framework = self.frameworks.get_mut(framework_id);
+        let Some(executor) = framework.and_then(|own| own.executors.get_mut(executor_id)) else {
+            return;
+        };
+        if executor.state == ExecutorState::Terminating {
+            // The stream ends with this.
+            stream.send(&event(event::Type::Shutdown));
+            return;
+        }
+        executor.stream = None;
+        executor.state = ExecutorState::Running;
+        executor.subscriptions += 1;
+        let subscription = executor.subscriptions;
+        let run = Run {
+            framework_id: framework_id.clone(),
+            executor_id: executor_id.clone(),
+            container_id: executor.container_id.clone(),
+        };
+        let next = self.now + EXECUTOR_HEARTBEAT_INTERVAL;
+        self.timers
+            .schedule(next, Timer::Heartbeat(run, subscription));
+        self.give_up_unknown(framework_id, executor_id, call.unacknowledged_tasks);
+        self.welcome(framework_id, executor_id, stream);
+        for update in call.unacknowledged_updates {
+            self.executor_update(framework_id, executor_id, update.status);
+        }
+        self.give_queued(framework_id, executor_id);
+    }
+
+    /// Takes over the stream, whose first event is SUBSCRIBED; or SHUTDOWN, if all that the executor was started for has
+    /// been killed before delivery.
+    fn welcome(
+        &mut self,
+        framework_id: &FrameworkId,
+        executor_id: &ExecutorId,
+        stream: EventStream<Event>,
+    ) {
         let agent_info = self.info.clone();
         let Some(framework) = self.frameworks.get_mut(framework_id) else {
             return;
         };
         let framework_info = framework.info.clone();
-        let is_ending = framework.is_terminating;
         let Some(executor) = framework.executors.get_mut(executor_id) else {
             return;
         };
-        if is_ending || executor.state == ExecutorState::Terminating {
-            stream.send(&event(event::Type::Shutdown));
+        if executor.is_needless() {
             executor.stream = Some(stream);
+            self.shutdown_executor(framework_id, executor_id);
             return;
         }
         let mut subscribed = event(event::Type::Subscribed);
@@ -55,48 +91,25 @@ impl Agent {
         });
         stream.send(&subscribed);
         executor.stream = Some(stream);
-        executor.state = ExecutorState::Running;
-        executor.subscriptions += 1;
-        let subscription = executor.subscriptions;
-        let run = Run {
-            framework_id: framework_id.clone(),
-            executor_id: executor_id.clone(),
-            container_id: executor.container_id.clone(),
-        };
-        let next = self.now + EXECUTOR_HEARTBEAT_INTERVAL;
-        self.timers
-            .schedule(next, Timer::Heartbeat(run, subscription));
-        self.catch_up(framework_id, executor_id, call);
-        self.give_queued(framework_id, executor_id);
     }
 
-    /// Takes the updates that it could not deliver, and gives up tasks that it never got.
-    fn catch_up(
+    /// Gives up tasks that were sent to the executor and that it never got.
+    fn give_up_unknown(
         &mut self,
         framework_id: &FrameworkId,
         executor_id: &ExecutorId,
-        call: call::Subscribe,
+        had: Vec<TaskInfo>,
     ) {
-        for update in call.unacknowledged_updates {
-            self.executor_update(framework_id, executor_id, update.status);
-        }
-        let had: BTreeSet<TaskId> = call
-            .unacknowledged_tasks
-            .into_iter()
-            .map(|task| task.task_id)
-            .collect();
-        let queued = self.queued_tasks(framework_id, executor_id);
-        let tasks = self.live_tasks(framework_id, executor_id);
+        let mut known = self.queued_tasks(framework_id, executor_id);
+        known.extend(had.into_iter().map(|task| task.task_id));
         let state = self.dropped_state(framework_id);
-        for task_id in tasks {
-            let key = (framework_id.clone(), task_id.clone());
-            let is_staging = self
-                .tasks
-                .get(&key)
-                .is_some_and(|task| task.state() == TaskState::TaskStaging);
-            if is_staging && !had.contains(&task_id) && !queued.contains(&task_id) {
+        for task_id in self.live_tasks(framework_id, executor_id) {
+            let key = (framework_id.clone(), task_id);
+            let task = self.tasks.get(&key);
+            let is_staging = task.is_some_and(|task| task.state() == TaskState::TaskStaging);
+            if is_staging && !known.contains(&key.1) {
                 let why = "Task launched during agent restart";
-                self.agent_update(framework_id, &task_id, state, Reason::AgentRestarted, why);
+                self.agent_update(framework_id, &key.1, state, Reason::AgentRestarted, why);
             }
         }
     }
@@ -112,9 +125,7 @@ impl Agent {
         let executor = framework.and_then(|own| own.executors.get_mut(executor_id));
         if let Some(executor) = executor {
             executor.queued.push_back(queued);
-            if executor.state == ExecutorState::Running {
-                self.give_queued(framework_id, executor_id);
-            }
+            self.give_queued(framework_id, executor_id);
         }
     }
 
@@ -123,9 +134,7 @@ impl Agent {
         let Some(executor) = framework.and_then(|own| own.executors.get_mut(executor_id)) else {
             return;
         };
-        if executor.queued.is_empty() && !executor.was_used {
-            // All it was started for has been killed before delivery.
-            self.shutdown_executor(framework_id, executor_id);
+        if executor.queued.is_empty() || executor.state != ExecutorState::Running {
             return;
         }
         executor.was_used = true;

@@ -251,6 +251,13 @@ impl Agent {
     }
 }
 
+impl Executor {
+    /// Whether it was never given a task, and never will be one of those it was started for (MESOS-8411).
+    pub(super) fn is_needless(&self) -> bool {
+        !self.was_used && self.queued.is_empty()
+    }
+}
+
 impl Framework {
     pub(super) fn new(info: FrameworkInfo) -> Self {
         Self {
