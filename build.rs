@@ -41,10 +41,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=src/proto/json_codegen.rs");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
 
-    let descriptors = protox::compile(FILES, ["proto"])?;
-    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    let mut descriptors = protox::compile(FILES, ["proto"])?;
     generate_types(descriptors.clone())?;
-    generate_json(&descriptors, &out)
+    generate_json(&descriptors, &out)?;
+    // Comments and positions are for the documentation of the types only.
+    for file in &mut descriptors.file {
+        file.source_code_info = None;
+    }
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    Ok(())
 }
 
 fn generate_types(descriptors: prost_types::FileDescriptorSet) -> Result<(), Box<dyn Error>> {
