@@ -260,7 +260,13 @@ impl<P: Protocol> Supervisor<P> {
         }
         let teardown = self.core.protocol.teardown().filter(|_| wants_teardown);
         let receipt = self.core.outbox.close(teardown);
-        if receipt.is_none() && !self.core.outbox.is_subscribed() {
+        let settles = !matches!(
+            ending,
+            Ending::Failed(_) | Ending::Panicked(_) | Ending::Abort
+        );
+        // What the peer is still to confirm goes out with the next subscription, if there is to be one.
+        let resubscribes = settles && self.core.protocol.is_pending();
+        if receipt.is_none() && !resubscribes && !self.core.outbox.is_subscribed() {
             let why = Error::new(ErrorKind::NotRunning, "driver ended without a subscription");
             self.core.outbox.give_up_queued(&why);
         }
@@ -273,10 +279,7 @@ impl<P: Protocol> Supervisor<P> {
                 self.flush(link.as_mut(), outbox.as_mut(), limit).await;
             }
         }
-        if !matches!(
-            ending,
-            Ending::Failed(_) | Ending::Panicked(_) | Ending::Abort
-        ) {
+        if settles {
             self.settle(link).await;
         }
         receipt

@@ -135,6 +135,11 @@ impl Protocol for ExecutorProtocol {
         false
     }
 
+    /// The agent drops updates that it has by their uuid, and acknowledges them again.
+    fn is_repeatable(call: &Call) -> bool {
+        call.update.is_some()
+    }
+
     fn never_sent(&self, _: &Call) -> Vec<Event> {
         Vec::new()
     }
