@@ -260,13 +260,12 @@ impl<P: Protocol> Supervisor<P> {
         }
         let teardown = self.core.protocol.teardown().filter(|_| wants_teardown);
         let receipt = self.core.outbox.close(teardown);
-        let settles = !matches!(
-            ending,
-            Ending::Failed(_) | Ending::Panicked(_) | Ending::Abort
-        );
-        // What the peer is still to confirm goes out with the next subscription, if there is to be one.
-        let resubscribes = settles && self.core.protocol.is_pending();
-        if receipt.is_none() && !resubscribes && !self.core.outbox.is_subscribed() {
+        // Without a subscription nothing goes out, unless the next one is waited for: for a teardown, or for updates
+        // that the peer has yet to confirm.
+        let stops = matches!(ending, Ending::Stop(_));
+        let waits =
+            receipt.is_some() || (stops && !self.link_done && self.core.protocol.is_pending());
+        if !waits && !self.core.outbox.is_subscribed() {
             let why = Error::new(ErrorKind::NotRunning, "driver ended without a subscription");
             self.core.outbox.give_up_queued(&why);
         }
@@ -279,7 +278,10 @@ impl<P: Protocol> Supervisor<P> {
                 self.flush(link.as_mut(), outbox.as_mut(), limit).await;
             }
         }
-        if settles {
+        if !matches!(
+            ending,
+            Ending::Failed(_) | Ending::Panicked(_) | Ending::Abort
+        ) {
             self.settle(link).await;
         }
         receipt

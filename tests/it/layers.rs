@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 500;
 
 /// Module, and the modules of this crate that it may use.
-const TABLE: [(&str, &[&str]); 13] = [
+const TABLE: [(&str, &[&str]); 18] = [
     ("error", &[]),
     ("backoff", &[]),
     ("proto", &[]),
@@ -28,6 +28,14 @@ const TABLE: [(&str, &[&str]); 13] = [
     ),
     ("scheduler", &["driver", "identity", "proto", "error"]),
     ("executor", &["driver", "identity", "proto", "error"]),
+    ("identity", &["proto", "error"]),
+    ("resources", &["proto", "error"]),
+    (
+        "toolkit",
+        &["scheduler", "resources", "proto", "error", "backoff"],
+    ),
+    ("operator", &["http", "recordio", "codec", "proto", "error"]),
+    ("builtin", &["executor", "resources", "proto", "error"]),
     (
         "local",
         &[
@@ -97,7 +105,7 @@ const EXCEPTIONS: [(&str, &str, &str); 12] = [
     ),
 ];
 
-/// Text that stands only in these modules (or files), and why.
+/// Text that stands only in these modules or files, and why.
 const CONFINED: [(&str, &[&str], &str); 11] = [
     ("reqwest", &["http"], "HTTP clients are http's"),
     ("rustls", &["http"], "TLS is http's"),
@@ -119,8 +127,9 @@ const CONFINED: [(&str, &[&str], &str); 11] = [
         &["driver", "local", "detector"],
         "tasks have an owner that ends them",
     ),
-    ("unbounded", &[], "every queue has a bound"),
-    ("Unbounded", &[], "every queue has a bound"),
+    // The embedded master buffers for slow readers as Mesos does (MESOS-7748), which is what tests of them need.
+    ("unbounded", &["local/stream.rs"], "every queue has a bound"),
+    ("Unbounded", &["local/stream.rs"], "every queue has a bound"),
     ("mpsc::channel()", &[], "every queue has a bound"),
 ];
 
@@ -186,7 +195,7 @@ fn what_is_confined_to_a_layer_stays_there() {
     let mut wrong = Vec::new();
     for source in sources() {
         for (text, modules, rule) in CONFINED {
-            if modules.contains(&source.module()) {
+            if modules.contains(&source.module()) || modules.contains(&source.path.as_str()) {
                 continue;
             }
             for (at, _) in source.code.match_indices(text) {
@@ -254,10 +263,18 @@ fn crate_paths(code: &str) -> Vec<(usize, String)> {
         let rest = &code[at + text.len()..];
         match rest.strip_prefix('{') {
             Some(list) => found.extend(names_of(list).into_iter().map(|name| (at, name))),
-            None => found.push((at, name_at(rest))),
+            None => found.push((at, home_of(name_at(rest)))),
         }
     }
     found
+}
+
+/// The root re-exports errors, which everybody may use by that name.
+fn home_of(name: String) -> String {
+    match name.as_str() {
+        "Error" | "ErrorKind" | "Result" => "error".into(),
+        _ => name,
+    }
 }
 
 fn name_at(text: &str) -> String {
