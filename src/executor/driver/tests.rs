@@ -36,8 +36,28 @@ impl Executor for Finisher {
     async fn shutdown(&mut self, _: &ExecutorHandle) {}
 }
 
+/// Takes 3 s to launch, and never ends its shutdown.
+struct Slow;
+
+#[async_trait::async_trait]
+impl Executor for Slow {
+    async fn launch_task(&mut self, _: &ExecutorHandle, _: TaskInfo) {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
+
+    async fn kill_task(&mut self, _: &ExecutorHandle, _: TaskId, _: Option<KillPolicy>) {}
+
+    async fn shutdown(&mut self, _: &ExecutorHandle) {
+        std::future::pending().await
+    }
+}
+
 /// A started driver, and its agent.
 fn started(checkpoint: &'static str) -> (ExecutorDriver, FakePeer) {
+    started_with(Finisher, checkpoint)
+}
+
+fn started_with(executor: impl Executor, checkpoint: &'static str) -> (ExecutorDriver, FakePeer) {
     let config = ExecutorConfig::from_lookup(|name| {
         let value = match name {
             "MESOS_SLAVE_PID" => "slave(1)@10.0.0.1:5051",
@@ -51,7 +71,7 @@ fn started(checkpoint: &'static str) -> (ExecutorDriver, FakePeer) {
         Some(value.into())
     });
     let (transport, peer) = FakePeer::new(1);
-    let builder = ExecutorDriver::builder(Finisher);
+    let builder = ExecutorDriver::builder(executor);
     let mut driver = builder.over(config.unwrap(), transport);
     driver.start().unwrap();
     (driver, peer)
@@ -186,4 +206,20 @@ async fn shutdown_waits_the_grace_period_for_the_last_acknowledgement() {
     send(&stream, &event_of(event::Type::Shutdown)).await;
     assert_eq!(driver.join().await.unwrap(), Status::Stopped);
     assert_eq!(begun.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_grace_period_is_counted_from_the_arrival_of_shutdown() {
+    let (mut driver, mut peer) = started_with(Slow, "0");
+    let stream = subscribed(&mut peer).await;
+    send(&stream, &launch()).await;
+    send(&stream, &event_of(event::Type::Shutdown)).await;
+    let begun = Instant::now();
+    let error = driver.join().await.unwrap_err();
+    assert_eq!(begun.elapsed().as_secs(), 5);
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(
+        error.to_string(),
+        "shutdown took longer than its grace period of 5s"
+    );
 }
