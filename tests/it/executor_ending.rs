@@ -109,6 +109,24 @@ async fn stop_waits_for_pending_updates() {
 }
 
 #[tokio::test]
+async fn an_executor_may_stop_itself_behind_its_last_update() {
+    let (executor, recording) = recorder_that(|driver, callback| async move {
+        if matches!(callback, Callback::Launch(_)) {
+            let finished = status("t", TaskState::TaskFinished);
+            let _ = driver.send_status_update(finished).await.unwrap();
+            driver.stop();
+        }
+    });
+    let (mut peer, mut driver, _recording, stream) =
+        running((executor, recording), &[], &["t"]).await;
+    let last = update(&mut peer).await;
+    assert_eq!(brief(&last), "t TASK_FINISHED");
+    goes_on(&mut driver).await;
+    stream.send(&acknowledged(&last)).await;
+    ends_stopped(&mut driver).await;
+}
+
+#[tokio::test]
 async fn stop_brings_pending_updates_to_an_agent_that_is_away() {
     let (mut peer, mut driver, _recording, stream) = running(recorder(), &CHECKPOINT, &["t"]).await;
     let handle = driver.handle();

@@ -316,3 +316,42 @@ async fn an_agent_that_never_answers_subscribe_is_asked_again() {
     );
     drop(unanswered);
 }
+
+#[tokio::test]
+async fn a_call_that_is_answered_with_not_subscribed_renews_the_subscription() {
+    for (code, text) in [
+        (403, "Executor is not subscribed"),
+        (404, ""),
+        (503, "Agent has not finished recovery"),
+    ] {
+        let (mut peer, driver, mut recording, stream) =
+            running(recorder(), &CHECKPOINT, &["t"]).await;
+        let running = status("t", TaskState::TaskRunning);
+        let receipt = driver.handle().send_status_update(running).await.unwrap();
+        peer.next().await.answer(code, &[], text);
+        let (again, incoming) = subscribe_call(&mut peer).await;
+        stream.closed().await;
+        assert_eq!(carried(&again).1, ["t TASK_RUNNING".to_owned()]);
+        let stream = incoming.stream();
+        stream.send(&subscribed()).await;
+        recording.expect(&["disconnected", "reregistered"]).await;
+        let outcome = within("the outcome", receipt.outcome()).await;
+        assert!(outcome.is_accepted(), "{code}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_executor_named_by_an_answer_to_a_call_ends_with_the_next_subscribe() {
+    let (mut peer, mut driver, mut recording, _stream) =
+        running(recorder(), &CHECKPOINT, &["t"]).await;
+    let running = status("t", TaskState::TaskRunning);
+    let _ = driver.handle().send_status_update(running).await.unwrap();
+    for _ in 0..2 {
+        let incoming = peer.next().await;
+        incoming.answer(400, &[], "Executor cannot be found");
+    }
+    let order = ["disconnected", "shutdown", "error"];
+    recording.expect(&order).await;
+    let error = ended(&mut driver).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Rejected);
+}
