@@ -3,11 +3,12 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests")]
 
 mod bad_input;
+mod executor_calls;
 mod executor_ending;
 mod executor_environment;
 mod executor_recorder;
 mod executor_recovery;
-mod executor_tasks;
+
 mod layers;
 mod peer;
 mod recorder;
