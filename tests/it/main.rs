@@ -8,7 +8,6 @@ mod executor_ending;
 mod executor_environment;
 mod executor_recorder;
 mod executor_recovery;
-
 mod layers;
 mod peer;
 mod recorder;
