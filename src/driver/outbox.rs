@@ -1,13 +1,14 @@
 //! Calls on their way: a bounded queue, first in first out, and a bounded number in flight.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+mod flight;
+mod state;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesOrdered;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, Semaphore, watch};
+
+pub(super) use flight::run;
+use state::{Entry, State};
 
 use super::protocol::Protocol;
 use super::queue::EventQueue;
@@ -15,11 +16,7 @@ use super::receipt::{Outcome, Promise, Receipt};
 use crate::address::Address;
 use crate::codec::{self, ContentType};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{CallVerdict, Posting, Reply, Request, Transport, Undelivered};
-
-/// How long calls in flight may still be answered after their subscription is lost; then their outcome is unknown. The
-/// next subscription waits for it, so that what never reached the peer is told before.
-const GRACE_AFTER_LOSS: Duration = Duration::from_secs(1);
+use crate::http::{CallVerdict, Reply, Request, Undelivered};
 
 /// How often a call that was refused only for its subscription is sent again under the next one.
 const MAX_BOUNCES: u8 = 5;
@@ -46,31 +43,6 @@ pub(crate) enum Unsubscribed {
 pub(crate) struct Renewal {
     pub(crate) generation: u64,
     pub(crate) why: Error,
-}
-
-#[derive(Debug)]
-struct Entry<C> {
-    call: C,
-    promise: Promise,
-    bounces: u8,
-    is_teardown: bool,
-    /// Room in the outbox, given back when the call ends. The library's own calls take none.
-    #[expect(dead_code, reason = "held for its drop")]
-    room: Option<OwnedSemaphorePermit>,
-}
-
-#[derive(Debug)]
-struct State<C> {
-    session: Option<Session>,
-    queue: VecDeque<Entry<C>>,
-    /// How many entries at the head of `queue` came back: those that follow them stand behind.
-    bounced: usize,
-    in_flight: usize,
-    lost_at: Option<Instant>,
-    closing: bool,
-    teardown_in_flight: bool,
-    /// To be told what became of the teardown.
-    teardown_promises: Vec<Promise>,
 }
 
 /// What waiting callers look at.
@@ -103,21 +75,11 @@ impl<P: Protocol> Outbox<P> {
         content_type: ContentType,
         capacity: usize,
     ) -> Self {
-        let state = State {
-            session: None,
-            queue: VecDeque::new(),
-            bounced: 0,
-            in_flight: 0,
-            lost_at: None,
-            closing: false,
-            teardown_in_flight: false,
-            teardown_promises: Vec::new(),
-        };
         Self {
             protocol,
             events,
             content_type,
-            state: Mutex::new(state),
+            state: Mutex::new(State::new()),
             room: Arc::new(Semaphore::new(capacity)),
             phase: watch::Sender::new(Phase {
                 subscribed: false,
@@ -171,14 +133,7 @@ impl<P: Protocol> Outbox<P> {
             .as_ref()
             .map_or(0, |session| session.generation);
         tracing::debug!(call = promise.call(), generation, "call queued");
-        let entry = Entry {
-            call,
-            promise,
-            bounces: 0,
-            is_teardown: false,
-            room: Some(room),
-        };
-        state.queue.push_back(entry);
+        state.queue.push_back(Entry::new(call, promise, Some(room)));
         drop(state);
         self.wake.notify_one();
         Ok(receipt)
@@ -202,14 +157,7 @@ impl<P: Protocol> Outbox<P> {
         let mut state = self.lock();
         if state.session.is_some() && !state.closing {
             let promise = Promise::unasked(P::name(&call));
-            let entry = Entry {
-                call,
-                promise,
-                bounces: 0,
-                is_teardown: false,
-                room: None,
-            };
-            state.queue.push_back(entry);
+            state.queue.push_back(Entry::new(call, promise, None));
             drop(state);
             self.wake.notify_one();
         }
@@ -219,6 +167,7 @@ impl<P: Protocol> Outbox<P> {
     pub(crate) fn subscribed(&self, session: Session) {
         let mut state = self.lock();
         state.session = Some(session);
+        state.suspended = None;
         state.lost_at = None;
         let closed = state.closing;
         drop(state);
@@ -232,14 +181,9 @@ impl<P: Protocol> Outbox<P> {
     /// The subscription is lost: queued calls that were bound to it end here. Answers the events that tell of them.
     pub(crate) fn lost(&self, why: &Error) -> Vec<P::Event> {
         let mut state = self.lock();
-        state.session = None;
-        state.lost_at = Some(Instant::now());
-        let (bound, kept): (VecDeque<_>, VecDeque<_>) = state
-            .queue
-            .drain(..)
-            .partition(|entry| P::is_bound_to_subscription(&entry.call));
-        state.queue = kept;
-        state.bounced = 0;
+        state.unsubscribe();
+        state.suspended = None;
+        let bound = state.take_out(|entry| P::is_bound_to_subscription(&entry.call));
         let closed = state.closing;
         drop(state);
         self.phase.send_replace(Phase {
@@ -279,14 +223,10 @@ impl<P: Protocol> Outbox<P> {
         if let Some(call) = teardown {
             let (promise, given) = Promise::with_receipt(P::name(&call));
             receipt = Some(given);
-            let entry = Entry {
-                call,
-                promise,
-                bounces: 0,
+            state.queue.push_back(Entry {
                 is_teardown: true,
-                room: None,
-            };
-            state.queue.push_back(entry);
+                ..Entry::new(call, promise, None)
+            });
         }
         let subscribed = state.session.is_some();
         drop(state);
@@ -312,11 +252,7 @@ impl<P: Protocol> Outbox<P> {
 
     /// Gives up what is queued, but for a teardown.
     pub(crate) fn give_up_queued(&self, why: &Error) {
-        let mut state = self.lock();
-        let (teardown, rest): (VecDeque<_>, VecDeque<_>) =
-            state.queue.drain(..).partition(|entry| entry.is_teardown);
-        state.queue = teardown;
-        drop(state);
+        let rest = self.lock().take_out(|entry| !entry.is_teardown);
         for entry in rest {
             entry.promise.keep(Outcome::NotSent(why.clone()));
         }
@@ -327,7 +263,7 @@ impl<P: Protocol> Outbox<P> {
         let (entries, promises) = {
             let mut state = self.lock();
             let promises = std::mem::take(&mut state.teardown_promises);
-            (std::mem::take(&mut state.queue), promises)
+            (state.take_out(|_| true), promises)
         };
         let promises = promises
             .into_iter()
@@ -352,83 +288,6 @@ impl<P: Protocol> Outbox<P> {
     }
 }
 
-/// Calls in flight; dropped, they end as unknown.
-struct Flight<P: Protocol> {
-    outbox: Arc<Outbox<P>>,
-    transport: Arc<dyn Transport>,
-    /// Oldest first, as `answers`.
-    sent: VecDeque<(Entry<P::Call>, u64)>,
-    answers: FuturesOrdered<Posting>,
-}
-
-/// Sends what is queued, until the outbox is closed and empty.
-pub(crate) async fn run<P: Protocol>(outbox: Arc<Outbox<P>>, transport: Arc<dyn Transport>) {
-    let mut flight = Flight {
-        outbox,
-        transport,
-        sent: VecDeque::new(),
-        answers: FuturesOrdered::new(),
-    };
-    while !flight.is_done() {
-        flight.launch();
-        let abandon_at = flight.abandon_at();
-        tokio::select! {
-            biased;
-            Some(answer) = flight.answers.next(), if !flight.sent.is_empty() => flight.landed(answer),
-            () = flight.outbox.wake.notified() => {}
-            () = tokio::time::sleep_until(abandon_at.unwrap_or_else(Instant::now)), if abandon_at.is_some() => {
-                flight.abandon("subscription lost while the call was in flight");
-            }
-        }
-    }
-}
-
-impl<P: Protocol> Flight<P> {
-    fn is_done(&self) -> bool {
-        let state = self.outbox.lock();
-        state.closing && state.queue.is_empty() && self.sent.is_empty()
-    }
-
-    fn launch(&mut self) {
-        while self.sent.len() < self.transport.window() {
-            let Some((entry, session, request)) = self.outbox.take() else {
-                return;
-            };
-            self.answers
-                .push_back(self.transport.post(&session.at, request));
-            self.sent.push_back((entry, session.generation));
-        }
-    }
-
-    fn abandon_at(&self) -> Option<Instant> {
-        let state = self.outbox.lock();
-        match self.sent.is_empty() || state.session.is_some() {
-            true => None,
-            false => state.lost_at.map(|lost_at| lost_at + GRACE_AFTER_LOSS),
-        }
-    }
-
-    fn landed(&mut self, answer: Answer) {
-        if let Some((entry, generation)) = self.sent.pop_front() {
-            self.outbox.settle(entry, generation, answer);
-        }
-    }
-
-    fn abandon(&mut self, why: &str) {
-        self.answers = FuturesOrdered::new();
-        for (entry, _) in self.sent.drain(..) {
-            let error = Error::new(ErrorKind::Disconnected, why);
-            self.outbox.ended(entry, Outcome::Unknown(error));
-        }
-    }
-}
-
-impl<P: Protocol> Drop for Flight<P> {
-    fn drop(&mut self) {
-        self.abandon("driver ended while the call was in flight");
-    }
-}
-
 impl<P: Protocol> Outbox<P> {
     /// The next call to send, ready to go.
     fn take(&self) -> Option<(Entry<P::Call>, Session, Request)> {
@@ -436,8 +295,7 @@ impl<P: Protocol> Outbox<P> {
             let (mut entry, session) = {
                 let mut state = self.lock();
                 let session = state.session.clone()?;
-                let entry = state.queue.pop_front()?;
-                state.bounced = state.bounced.saturating_sub(1);
+                let entry = state.pop()?;
                 state.in_flight += 1;
                 state.teardown_in_flight |= entry.is_teardown;
                 (entry, session)
@@ -477,7 +335,7 @@ impl<P: Protocol> Outbox<P> {
                     self.bounce(
                         entry,
                         generation,
-                        Error::new(ErrorKind::Disconnected, context),
+                        &Error::new(ErrorKind::Disconnected, context),
                     );
                 }
                 // An old stream id may be the reason, whatever the words.
@@ -488,7 +346,7 @@ impl<P: Protocol> Outbox<P> {
                     self.bounce(
                         entry,
                         generation,
-                        Error::new(ErrorKind::Disconnected, context),
+                        &Error::new(ErrorKind::Disconnected, context),
                     );
                 }
                 CallVerdict::Refused => {
@@ -500,7 +358,10 @@ impl<P: Protocol> Outbox<P> {
                     self.ended(entry, outcome);
                 }
             },
-            Err(Undelivered::NotSent(error)) => self.bounce(entry, generation, error),
+            Err(Undelivered::NotSent(error)) => self.bounce(entry, generation, &error),
+            Err(Undelivered::Unknown(error)) if P::is_repeatable(&entry.call) => {
+                self.bounce(entry, generation, &error);
+            }
             Err(Undelivered::Unknown(error)) => self.ended(entry, Outcome::Unknown(error)),
         }
     }
@@ -512,41 +373,45 @@ impl<P: Protocol> Outbox<P> {
             .is_none_or(|session| session.generation != generation)
     }
 
-    /// The call had no effect, for its subscription is not valid or the peer cannot be reached. As Mesos's own library
+    /// The call had no effect, for its subscription is not valid or the peer cannot be reached; or it may be repeated. As Mesos's own library
     /// gives both connections up when one breaks (`src/scheduler/scheduler.cpp`), the subscription is renewed, unless it
     /// was already; the call goes out under the next one, if it makes sense there.
-    fn bounce(&self, mut entry: Entry<P::Call>, generation: u64, why: Error) {
+    fn bounce(&self, mut entry: Entry<P::Call>, generation: u64, why: &Error) {
         entry.bounces += 1;
-        let is_old = self.is_old(generation);
-        if !is_old {
-            self.suspend();
+        if !self.is_old(generation) {
+            self.suspend(generation);
             self.renewal.send_replace(Some(Arc::new(Renewal {
                 generation,
                 why: why.clone(),
             })));
         }
         let bound = P::is_bound_to_subscription(&entry.call);
-        if entry.bounces > MAX_BOUNCES || (is_old && bound) {
+        if entry.bounces > MAX_BOUNCES || (bound && self.is_told_lost(generation)) {
             let made_up = self.protocol.never_sent(&entry.call);
-            self.ended(entry, Outcome::NotSent(subscription_lost(&why)));
+            self.ended(entry, Outcome::NotSent(subscription_lost(why)));
             for event in made_up {
                 self.events.made_up(event);
             }
             return;
         }
         let mut state = self.lock();
-        let place = state.bounced.min(state.queue.len());
-        state.bounced += 1;
         state.teardown_in_flight &= !entry.is_teardown;
-        state.queue.insert(place, entry);
+        state.put_back(entry);
         self.land(state);
     }
 
+    /// Whether [`Outbox::lost`] has told already what became of the calls bound to that subscription.
+    fn is_told_lost(&self, generation: u64) -> bool {
+        let state = self.lock();
+        let current = state.session.as_ref().map(|session| session.generation);
+        current.or(state.suspended) != Some(generation)
+    }
+
     /// Nothing is sent until the subscription is renewed.
-    fn suspend(&self) {
+    fn suspend(&self, generation: u64) {
         let mut state = self.lock();
-        state.session = None;
-        state.lost_at = Some(Instant::now());
+        state.unsubscribe();
+        state.suspended = Some(generation);
         let closed = state.closing;
         drop(state);
         self.phase.send_replace(Phase {
@@ -587,3 +452,6 @@ fn subscription_lost(why: &Error) -> Error {
         why.clone(),
     )
 }
+
+#[cfg(test)]
+mod tests;

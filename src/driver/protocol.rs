@@ -42,6 +42,9 @@ pub(crate) trait Protocol: Send + Sync + 'static {
     /// Whether the call makes sense only under the subscription under which it was queued.
     fn is_bound_to_subscription(call: &Self::Call) -> bool;
 
+    /// Whether the peer takes the call twice as if it came once.
+    fn is_repeatable(call: &Self::Call) -> bool;
+
     /// Events that tell the user that `call` never reached the peer.
     fn never_sent(&self, call: &Self::Call) -> Vec<Self::Event>;
 

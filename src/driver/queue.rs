@@ -23,7 +23,7 @@ pub(crate) enum Item<E> {
 }
 
 /// A queue with one producer and one consumer. Events of the stream are bounded by its capacity, made-up ones by the
-/// outbox whose calls they stand for, and of the other items there is at most one of each.
+/// outbox whose calls they stand for, and the other items by these, for a subscription without events leaves none behind.
 #[derive(Debug)]
 pub(crate) struct EventQueue<E> {
     state: Mutex<State<E>>,
@@ -39,6 +39,16 @@ struct State<E> {
     /// How many of `items` are `Item::Event`.
     events: usize,
     closed: bool,
+}
+
+impl<E> State<E> {
+    /// Where the last subscription stands, if no event follows it.
+    fn untold_subscription(&self) -> Option<usize> {
+        let is_subscribed = |item: &Item<E>| matches!(item, Item::Subscribed(_));
+        let at = self.items.iter().rposition(is_subscribed)?;
+        let mut behind = self.items.range(at..);
+        (!behind.any(|item| matches!(item, Item::Event(_)))).then_some(at)
+    }
 }
 
 impl<E> EventQueue<E> {
@@ -92,25 +102,20 @@ impl<E> EventQueue<E> {
         self.add(Item::GaveUp(error));
     }
 
-    /// The subscription is lost. Unless events outlive it, those still queued are dropped with it; a subscription that
-    /// was not told yet is not told at all.
+    /// The subscription is lost. Unless events outlive it, those still queued are dropped with it; a subscription of
+    /// which nothing will be told is not told at all.
     pub(crate) fn lost(&self, events_outlive: bool, made_up: Vec<E>) {
         let mut state = self.lock();
-        let mut told = true;
-        state.items.retain(|item| match item {
-            Item::Subscribed(_) => {
-                told = false;
-                false
-            }
-            Item::Event(_) => events_outlive,
-            Item::Lost | Item::MadeUp(_) | Item::GaveUp(_) => true,
-        });
         if !events_outlive {
+            state.items.retain(|item| !matches!(item, Item::Event(_)));
             let dropped = std::mem::take(&mut state.events);
             tracing::debug!(dropped, "events of the lost subscription");
         }
-        if told {
-            state.items.push_back(Item::Lost);
+        match state.untold_subscription() {
+            Some(at) => {
+                state.items.remove(at);
+            }
+            None => state.items.push_back(Item::Lost),
         }
         state.items.extend(made_up.into_iter().map(Item::MadeUp));
         drop(state);
@@ -204,6 +209,21 @@ mod tests {
         queue.push(1).await;
         queue.lost(true, vec![]);
         assert_eq!(drain(&queue).await, ["Event(1)", "Lost"]);
+    }
+
+    #[tokio::test]
+    async fn events_that_outlive_their_subscription_come_after_it() {
+        let queue = EventQueue::new(4);
+        queue.subscribed(1);
+        queue.push(2).await;
+        queue.lost(true, vec![]);
+        for generation in 3..9 {
+            queue.subscribed(generation);
+            queue.lost(true, vec![]);
+        }
+        queue.subscribed(9);
+        let order = ["Subscribed(1)", "Event(2)", "Lost", "Subscribed(9)"];
+        assert_eq!(drain(&queue).await, order);
     }
 
     #[tokio::test(start_paused = true)]

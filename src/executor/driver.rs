@@ -10,7 +10,7 @@ use crate::backoff::Backoff;
 use crate::detector::FixedAddresses;
 use crate::driver::{Core, Engine, Options, Ready, Status, block_on, option_setters};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Credential, HttpClient};
+use crate::http::{Credential, HttpClient, Transport};
 
 /// Keeps an [`Executor`] subscribed with its agent, calls it, and sends its statuses and messages.
 ///
@@ -196,6 +196,7 @@ impl ExecutorDriverBuilder {
         self.options.check()?;
         let config = self
             .config
+            .take()
             .map_or_else(ExecutorConfig::from_environment, Ok)?;
         if let (None, Some(token)) = (&self.options.credential, &config.token) {
             self.options.credential = Some(Credential::bearer(&token.0));
@@ -206,9 +207,13 @@ impl ExecutorDriverBuilder {
             .backoff
             .get_or_insert(Backoff::new(longest, longest));
         let client = HttpClient::new(self.options.http(), vec![config.agent.clone()])?;
+        Ok(self.over(config, Arc::new(client)))
+    }
+
+    fn over(self, config: ExecutorConfig, transport: Arc<dyn Transport>) -> ExecutorDriver {
         let ready = Ready {
             detector: Box::new(FixedAddresses::one(config.agent.clone())),
-            transport: Arc::new(client),
+            transport,
             afterwards: Box::pin(async {}),
         };
         let core = Arc::new(Core::new(ExecutorProtocol::new(config), &self.options));
@@ -221,6 +226,9 @@ impl ExecutorDriverBuilder {
             is_registered: false,
         };
         let engine = Engine::new(core, self.options, handler, Box::pin(async { Ok(ready) }));
-        Ok(ExecutorDriver { engine, handle })
+        ExecutorDriver { engine, handle }
     }
 }
+
+#[cfg(test)]
+mod tests;

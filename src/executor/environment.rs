@@ -69,7 +69,10 @@ impl ExecutorConfig {
                 .ok_or_else(|| wrong(name, &text, "is not a duration such as 5secs")),
             None => Ok(default),
         };
-        let secure = flag("LIBPROCESS_SSL_ENABLED", lookup("LIBPROCESS_SSL_ENABLED"))?;
+        let secure = flag(
+            "LIBPROCESS_SSL_ENABLED",
+            lookup("LIBPROCESS_SSL_ENABLED").as_deref(),
+        )?;
         let agent = agent_address(&required("MESOS_SLAVE_PID")?, secure)?;
         Ok(Self {
             agent: match lookup("MESOS_DOMAIN_SOCKET").filter(|path| !path.is_empty()) {
@@ -80,7 +83,7 @@ impl ExecutorConfig {
             framework_id: required("MESOS_FRAMEWORK_ID")?.into(),
             executor_id: required("MESOS_EXECUTOR_ID")?.into(),
             directory: required("MESOS_DIRECTORY")?.into(),
-            checkpoint: flag("MESOS_CHECKPOINT", lookup("MESOS_CHECKPOINT"))?,
+            checkpoint: flag("MESOS_CHECKPOINT", lookup("MESOS_CHECKPOINT").as_deref())?,
             recovery_timeout: duration("MESOS_RECOVERY_TIMEOUT", RECOVERY_TIMEOUT)?,
             subscription_backoff_max: duration(
                 "MESOS_SUBSCRIPTION_BACKOFF_MAX",
@@ -176,8 +179,8 @@ fn over_socket(_: Address, socket: String) -> Result<Address> {
     ))
 }
 
-fn flag(name: &str, value: Option<String>) -> Result<bool> {
-    match value.as_deref() {
+fn flag(name: &str, value: Option<&str>) -> Result<bool> {
+    match value {
         None | Some("" | "0" | "false") => Ok(false),
         Some("1" | "true") => Ok(true),
         Some(other) => Err(wrong(name, other, "is not 0 or 1")),

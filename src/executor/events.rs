@@ -93,8 +93,8 @@ impl ExecutorHandler {
     /// The end: it has the grace period, for then the agent kills the container.
     async fn shutdown(&mut self, why: Option<Error>) {
         let grace = self.handle.core.protocol.config.shutdown_grace_period;
-        self.handle.core.protocol.shutting_down();
-        let finished = tokio::time::timeout(grace, self.executor.shutdown(&self.handle)).await;
+        let by = self.handle.core.protocol.shutting_down();
+        let finished = tokio::time::timeout_at(by, self.executor.shutdown(&self.handle)).await;
         let lifecycle = &self.handle.core.lifecycle;
         match (why, finished) {
             (Some(error), _) => lifecycle.fail(error),

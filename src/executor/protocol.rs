@@ -41,13 +41,13 @@ impl ExecutorProtocol {
         }
     }
 
-    /// The executor is shutting down from now on.
-    pub(super) fn shutting_down(&self) {
-        let by = Instant::now() + self.config.shutdown_grace_period;
-        *self
+    /// The executor is shutting down, from now on if it was not before; answers when its grace period is over.
+    pub(super) fn shutting_down(&self) -> Instant {
+        let mut by = self
             .shutdown_by
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(by);
+            .unwrap_or_else(PoisonError::into_inner);
+        *by.get_or_insert_with(|| Instant::now() + self.config.shutdown_grace_period)
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
@@ -97,6 +97,11 @@ impl Protocol for ExecutorProtocol {
                 }
                 false
             }
+            event::Type::Shutdown => {
+                // The agent counts from here, whatever callback still runs (`src/slave/slave.cpp`).
+                self.shutting_down();
+                true
+            }
             event::Type::Heartbeat => false,
             event::Type::Unknown => {
                 tracing::debug!(r#type = ?event.r#type, "event of unknown type skipped");
@@ -133,6 +138,11 @@ impl Protocol for ExecutorProtocol {
 
     fn is_bound_to_subscription(_: &Call) -> bool {
         false
+    }
+
+    /// The agent drops updates that it has by their uuid, and acknowledges them again.
+    fn is_repeatable(call: &Call) -> bool {
+        call.update.is_some()
     }
 
     fn never_sent(&self, _: &Call) -> Vec<Event> {

@@ -2,6 +2,8 @@
 
 mod client;
 mod credential;
+#[cfg(test)]
+pub(crate) mod fake;
 mod reply;
 mod tls;
 

@@ -159,6 +159,10 @@ impl Protocol for SchedulerProtocol {
         calls::names_offers(call)
     }
 
+    fn is_repeatable(_: &Call) -> bool {
+        false
+    }
+
     /// As Java's driver answers a launch while it is disconnected (`src/sched/sched.cpp`, Apache Mesos 1.11.0).
     fn never_sent(&self, call: &Call) -> Vec<Event> {
         let tasks = calls::launched_tasks(call);
@@ -247,7 +251,10 @@ mod tests {
         ] {
             let events = protocol(capabilities).never_sent(&launch);
             let status = events[0].update.clone().unwrap().status;
-            assert_eq!((status.task_id, status.state()), ("t".into(), state));
+            assert_eq!(
+                (status.task_id.value.as_str(), status.state()),
+                ("t", state)
+            );
             assert_eq!(status.message(), "Master disconnected");
             assert!(status.uuid.is_none() && status.agent_id.is_none());
         }

@@ -1,8 +1,14 @@
 //! One suite, by behaviour.
 
-#![allow(missing_docs, unreachable_pub, reason = "tests")]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests")]
 
 mod bad_input;
+mod executor_calls;
+mod executor_ending;
+mod executor_environment;
+mod executor_recorder;
+mod executor_recovery;
+mod layers;
 mod peer;
 mod recorder;
 mod schema;

@@ -1,0 +1,99 @@
+//! What is queued, and under which subscription it goes out. No I/O.
+
+use std::collections::VecDeque;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::Session;
+use crate::driver::receipt::Promise;
+
+#[derive(Debug)]
+pub(super) struct Entry<C> {
+    pub(super) call: C,
+    pub(super) promise: Promise,
+    pub(super) bounces: u8,
+    pub(super) is_teardown: bool,
+    /// Room in the outbox, given back when the call ends. The library's own calls take none.
+    #[expect(dead_code, reason = "held for its drop")]
+    pub(super) room: Option<OwnedSemaphorePermit>,
+}
+
+impl<C> Entry<C> {
+    pub(super) fn new(call: C, promise: Promise, room: Option<OwnedSemaphorePermit>) -> Self {
+        Self {
+            call,
+            promise,
+            bounces: 0,
+            is_teardown: false,
+            room,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct State<C> {
+    pub(super) session: Option<Session>,
+    /// Generation of the subscription that is to be renewed, and whose loss is not told yet.
+    pub(super) suspended: Option<u64>,
+    pub(super) queue: VecDeque<Entry<C>>,
+    /// How many entries at the head of `queue` came back: those that follow them stand behind.
+    bounced: usize,
+    pub(super) in_flight: usize,
+    pub(super) lost_at: Option<Instant>,
+    pub(super) closing: bool,
+    pub(super) teardown_in_flight: bool,
+    /// To be told what became of the teardown.
+    pub(super) teardown_promises: Vec<Promise>,
+}
+
+impl<C> State<C> {
+    pub(super) const fn new() -> Self {
+        Self {
+            session: None,
+            suspended: None,
+            queue: VecDeque::new(),
+            bounced: 0,
+            in_flight: 0,
+            lost_at: None,
+            closing: false,
+            teardown_in_flight: false,
+            teardown_promises: Vec::new(),
+        }
+    }
+
+    /// Nothing is sent until the next subscription.
+    pub(super) fn unsubscribe(&mut self) {
+        self.session = None;
+        self.lost_at = Some(Instant::now());
+    }
+
+    /// The next entry to send.
+    pub(super) fn pop(&mut self) -> Option<Entry<C>> {
+        let entry = self.queue.pop_front()?;
+        self.bounced = self.bounced.saturating_sub(1);
+        Some(entry)
+    }
+
+    /// Puts an entry back that was sent before all that are queued, but for those that came back before it.
+    pub(super) fn put_back(&mut self, entry: Entry<C>) {
+        self.queue.insert(self.bounced, entry);
+        self.bounced += 1;
+    }
+
+    /// Takes out the entries for which `is_out` holds.
+    pub(super) fn take_out(&mut self, is_out: impl Fn(&Entry<C>) -> bool) -> Vec<Entry<C>> {
+        let queue = std::mem::take(&mut self.queue);
+        let head = std::mem::take(&mut self.bounced);
+        let mut out = Vec::new();
+        for (at, entry) in queue.into_iter().enumerate() {
+            if is_out(&entry) {
+                out.push(entry);
+            } else {
+                self.bounced += usize::from(at < head);
+                self.queue.push_back(entry);
+            }
+        }
+        out
+    }
+}
