@@ -359,8 +359,10 @@ impl<P: Protocol> Outbox<P> {
                 }
             },
             Err(Undelivered::NotSent(error)) => self.bounce(entry, generation, &error),
-            Err(Undelivered::Unknown(error)) if P::is_repeatable(&entry.call) => {
-                self.bounce(entry, generation, &error);
+            Err(Undelivered::Unknown(_))
+                if P::is_repeatable(&entry.call) && entry.bounces < MAX_BOUNCES =>
+            {
+                self.put_back(entry);
             }
             Err(Undelivered::Unknown(error)) => self.ended(entry, Outcome::Unknown(error)),
         }
@@ -373,11 +375,10 @@ impl<P: Protocol> Outbox<P> {
             .is_none_or(|session| session.generation != generation)
     }
 
-    /// The call had no effect, for its subscription is not valid or the peer cannot be reached; or it may be repeated. As Mesos's own library
+    /// The call had no effect, for its subscription is not valid or the peer cannot be reached. As Mesos's own library
     /// gives both connections up when one breaks (`src/scheduler/scheduler.cpp`), the subscription is renewed, unless it
     /// was already; the call goes out under the next one, if it makes sense there.
-    fn bounce(&self, mut entry: Entry<P::Call>, generation: u64, why: &Error) {
-        entry.bounces += 1;
+    fn bounce(&self, entry: Entry<P::Call>, generation: u64, why: &Error) {
         if !self.is_old(generation) {
             self.suspend(generation);
             self.renewal.send_replace(Some(Arc::new(Renewal {
@@ -386,7 +387,7 @@ impl<P: Protocol> Outbox<P> {
             })));
         }
         let bound = P::is_bound_to_subscription(&entry.call);
-        if entry.bounces > MAX_BOUNCES || (bound && self.is_told_lost(generation)) {
+        if entry.bounces >= MAX_BOUNCES || (bound && self.is_told_lost(generation)) {
             let made_up = self.protocol.never_sent(&entry.call);
             self.ended(entry, Outcome::NotSent(subscription_lost(why)));
             for event in made_up {
@@ -394,6 +395,10 @@ impl<P: Protocol> Outbox<P> {
             }
             return;
         }
+        self.put_back(entry);
+    }
+
+    fn put_back(&self, entry: Entry<P::Call>) {
         let mut state = self.lock();
         state.teardown_in_flight &= !entry.is_teardown;
         state.put_back(entry);

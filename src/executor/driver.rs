@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::events::ExecutorHandler;
 use super::protocol::ExecutorProtocol;
@@ -11,6 +12,9 @@ use crate::detector::FixedAddresses;
 use crate::driver::{Core, Engine, Options, Ready, Status, block_on, option_setters};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Credential, HttpClient, Transport};
+
+/// An agent that states no wait at all shall not be asked without a pause.
+const MIN_BACKOFF: Duration = Duration::from_millis(100);
 
 /// Keeps an [`Executor`] subscribed with its agent, calls it, and sends its statuses and messages.
 ///
@@ -202,7 +206,7 @@ impl ExecutorDriverBuilder {
             self.options.credential = Some(Credential::bearer(&token.0));
         }
         // Whoever comes back later is killed by the agent: waits are random up to its limit, from the first.
-        let longest = config.subscription_backoff_max;
+        let longest = config.subscription_backoff_max.max(MIN_BACKOFF);
         self.options
             .backoff
             .get_or_insert(Backoff::new(longest, longest));

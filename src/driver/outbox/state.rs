@@ -76,7 +76,8 @@ impl<C> State<C> {
     }
 
     /// Puts an entry back that was sent before all that are queued, but for those that came back before it.
-    pub(super) fn put_back(&mut self, entry: Entry<C>) {
+    pub(super) fn put_back(&mut self, mut entry: Entry<C>) {
+        entry.bounces += 1;
         self.queue.insert(self.bounced, entry);
         self.bounced += 1;
     }
