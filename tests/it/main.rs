@@ -2,7 +2,13 @@
 
 #![allow(missing_docs, unreachable_pub, reason = "tests")]
 
+mod backpressure;
 mod bad_input;
+mod lifecycle;
+mod ordering;
 mod peer;
 mod recorder;
+mod redirects;
+mod resubscription;
 mod schema;
+mod support;
