@@ -466,7 +466,10 @@ impl<P: Protocol> Outbox<P> {
     fn settle(&self, entry: Entry<P::Call>, generation: u64, answer: Answer) {
         match answer {
             Ok(reply) => match reply.judge_call() {
-                CallVerdict::Accepted => self.ended(entry, Outcome::Accepted),
+                CallVerdict::Accepted => {
+                    self.protocol.accepted(&entry.call);
+                    self.ended(entry, Outcome::Accepted);
+                }
                 CallVerdict::NotSubscribed => {
                     let context = format!(
                         "{} answered {} to {}",

@@ -555,7 +555,7 @@ async fn the_connection_is_told_through_the_life_of_the_driver() {
     stream.finish().await;
     let waiting = within("a change", watch.changed()).await;
     assert!(
-        matches!(waiting.state, ConnectionState::Waiting { next_attempt } if next_attempt > std::time::Instant::now())
+        matches!(waiting.state, ConnectionState::Waiting { next_attempt, .. } if next_attempt > std::time::Instant::now())
     );
     assert_eq!(waiting.failed_attempts, 0);
     let why = waiting.last_error.expect("the loss").to_string();
