@@ -24,12 +24,12 @@ pub(crate) struct SchedulerProtocol {
 struct State {
     framework: Framework,
     /// None if no UPDATE_FRAMEWORK is under way.
-    update: Option<Update>,
+    update: Option<PendingUpdate>,
 }
 
 /// Updates of the framework that the master has not answered yet.
 #[derive(Debug)]
-struct Update {
+struct PendingUpdate {
     /// The last one queued, without the framework's id.
     newest: UpdateFramework,
     /// What holds if the master refuses it.
@@ -89,14 +89,14 @@ impl State {
             None => self.framework.clone(),
         };
         self.framework.update(newest);
-        self.update = Some(Update {
+        self.update = Some(PendingUpdate {
             newest: without_id(newest),
             before,
         });
     }
 
     /// Takes the update under way out, if the newest is this one.
-    fn take_newest(&mut self, answered: &UpdateFramework) -> Option<Update> {
+    fn take_newest(&mut self, answered: &UpdateFramework) -> Option<PendingUpdate> {
         let answered = without_id(answered);
         self.update.take_if(|update| update.newest == answered)
     }
