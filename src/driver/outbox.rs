@@ -68,6 +68,8 @@ struct State<C> {
     in_flight: usize,
     lost_at: Option<Instant>,
     closing: bool,
+    /// Whether another subscription will follow a lost one.
+    renewable: bool,
     teardown_in_flight: bool,
     /// To be told what became of the teardown.
     teardown_promises: Vec<Promise>,
@@ -110,6 +112,7 @@ impl<P: Protocol> Outbox<P> {
             in_flight: 0,
             lost_at: None,
             closing: false,
+            renewable: true,
             teardown_in_flight: false,
             teardown_promises: Vec::new(),
         };
@@ -297,6 +300,11 @@ impl<P: Protocol> Outbox<P> {
         self.room.close();
         self.wake.notify_one();
         receipt
+    }
+
+    /// No other subscription will follow: calls that are refused only for theirs end by that.
+    pub(crate) fn renew_no_more(&self) {
+        self.lock().renewable = false;
     }
 
     /// A receipt for the teardown with which the driver will end.
@@ -521,7 +529,8 @@ impl<P: Protocol> Outbox<P> {
     fn bounce(&self, mut entry: Entry<P::Call>, generation: u64, why: Error) {
         entry.bounces += 1;
         let is_old = self.is_old(generation);
-        if !is_old {
+        let renewable = self.lock().renewable;
+        if !is_old && renewable {
             self.suspend();
             self.renewal.send_replace(Some(Arc::new(Renewal {
                 generation,
@@ -529,7 +538,7 @@ impl<P: Protocol> Outbox<P> {
             })));
         }
         let bound = P::is_bound_to_subscription(&entry.call);
-        if entry.bounces > MAX_BOUNCES || (is_old && bound) {
+        if entry.bounces > MAX_BOUNCES || !renewable || (is_old && bound) {
             let made_up = self.protocol.never_sent(&entry.call);
             self.ended(entry, Outcome::NotSent(subscription_lost(&why)));
             for event in made_up {
