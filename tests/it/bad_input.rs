@@ -389,3 +389,20 @@ async fn subscribed_without_content_is_no_subscription() {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     rig.subscribe().await;
 }
+
+#[tokio::test]
+async fn an_update_of_another_framework_never_leaves() {
+    let mut rig = Rig::start().await;
+    let _stream = rig.subscribe().await;
+    let other = FrameworkInfo {
+        id: Some("g".into()),
+        ..framework()
+    };
+    let error = rig.handle.update_framework(other, vec![], None).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(
+        error.to_string(),
+        "update of framework g by a driver whose framework id is f"
+    );
+}

@@ -579,3 +579,97 @@ async fn failed_attempts_are_counted_until_one_succeeds() {
     rig.subscribe().await;
     assert_eq!(rig.handle.connection().failed_attempts, 0);
 }
+
+/// A subscribed driver whose callbacks of offers wait for the gate; one of them runs.
+async fn in_a_callback() -> (Rig, Stream, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let entrance = Arc::clone(&gate);
+    let reaction = move |callback: &Callback, _| match callback {
+        Callback::Offers(_) => {
+            let gate = Arc::clone(&entrance);
+            Box::pin(async move { drop(gate.acquire().await) }) as Doing
+        }
+        _ => nothing(),
+    };
+    let mut rig = Rig::of(framework(), reaction, |b| b.event_queue_capacity(1)).await;
+    let stream = rig.subscribe().await;
+    stream.send(&offer("o")).await;
+    rig.recording.offered("o").await;
+    (rig, stream, gate)
+}
+
+#[tokio::test]
+async fn join_waits_for_the_running_callback_and_no_other_starts() {
+    let (mut rig, stream, gate) = in_a_callback().await;
+    // One more than the queue holds.
+    for id in ["p", "q"] {
+        stream.send(&offer(id)).await;
+    }
+    rig.handle.stop();
+    rig.peer.call(Type::Teardown).await.accept();
+    stream.closed().await;
+    let joined = tokio::time::timeout(QUIET, rig.driver.join()).await;
+    assert!(joined.is_err(), "the callback still runs");
+    gate.add_permits(1);
+    assert_eq!(rig.ended().await.unwrap(), Status::Stopped);
+    assert!(rig.recording.rest().is_empty());
+}
+
+#[tokio::test]
+async fn error_waits_for_the_running_callback() {
+    let (mut rig, stream, gate) = in_a_callback().await;
+    stream.send(&error("Framework failed over")).await;
+    stream.closed().await;
+    assert_eq!(rig.handle.status(), Status::Aborted);
+    assert!(rig.recording.rest().is_empty());
+    gate.add_permits(1);
+    assert_kind(rig.ended().await, ErrorKind::ErrorEvent);
+    let rest = rig.recording.rest();
+    assert!(matches!(rest[..], [Callback::Error(_)]), "{rest:?}");
+}
+
+#[tokio::test]
+async fn teardown_goes_out_even_behind_a_call_without_an_answer() {
+    let mut rig = Rig::configured(|b| b.call_timeout(Duration::from_millis(300))).await;
+    let _stream = rig.subscribe().await;
+    let kill = rig.handle.kill_task("t".into(), None).await.unwrap();
+    let _unanswered = rig.peer.call(Type::Kill).await;
+    rig.handle.stop();
+    rig.peer.call(Type::Teardown).await.accept();
+    assert_eq!(rig.ended().await.unwrap(), Status::Stopped);
+    let end = outcome(kill).await;
+    assert!(
+        matches!(end, mesos_framework::Outcome::Unknown(_)),
+        "{end:?}"
+    );
+}
+
+#[tokio::test]
+async fn receipts_of_a_dropped_driver_are_answered() {
+    let mut rig = Rig::configured(|b| b.call_timeout(Duration::from_millis(300))).await;
+    let _stream = rig.subscribe().await;
+    let first = rig.handle.kill_task("a".into(), None).await.unwrap();
+    let _unanswered = rig.peer.call(Type::Kill).await;
+    drop(rig.driver);
+    let end = outcome(first).await;
+    assert!(
+        matches!(end, mesos_framework::Outcome::Unknown(_)),
+        "{end:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_dropped_run_future_stops_for_failover() {
+    let mut peer = Peer::bind().await;
+    let (scheduler, mut recording) = recorder();
+    let builder = SchedulerDriver::builder(scheduler, framework(), peer.address());
+    let driver = builder.build().unwrap();
+    let handle = driver.handle();
+    let running = tokio::spawn(driver.run());
+    let stream = peer.subscribed("f").await;
+    recording.registered("f").await;
+    running.abort();
+    stream.closed().await;
+    assert_eq!(handle.status(), Status::Stopped);
+    peer.assert_no_request().await;
+}

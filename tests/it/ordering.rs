@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mesos_framework::proto::scheduler::call::Type;
-use mesos_framework::proto::{FrameworkInfo, TaskStatus};
+use mesos_framework::proto::scheduler::{Event, event};
+use mesos_framework::proto::{
+    FrameworkInfo, InverseOffer, OperationState, OperationStatus, TaskStatus, Uuid,
+};
 use mesos_framework::{ErrorKind, Outcome, SchedulerHandle, Status};
 
 use crate::peer::Incoming;
 use crate::recorder::{Callback, Doing, nothing};
-use crate::support::{QUIET, Rig, framework, not_sent, offer, outcome, rescind, update};
+use crate::support::{QUIET, Rig, bare, framework, not_sent, offer, outcome, rescind, update};
 
 const UUID: &[u8; 16] = &[0x40; 16];
 
@@ -166,7 +169,7 @@ async fn updates_without_uuid_are_not_acknowledged() {
 
 async fn ended_in_the_callback(end: fn(&SchedulerHandle)) -> (Rig, crate::peer::Stream) {
     let mut rig = Rig::reacting(move |callback, driver| match callback {
-        Callback::Status(_) => kills(driver, &["last"], move |driver| end(driver)),
+        Callback::Status(_) => kills(driver, &["last"], end),
         _ => nothing(),
     })
     .await;
@@ -268,4 +271,114 @@ async fn calls_that_the_driver_did_not_send_before_its_end_say_so() {
     rig.handle.abort();
     assert_eq!(not_sent(receipt).await.kind(), ErrorKind::NotRunning);
     assert_eq!(rig.ended().await.unwrap(), Status::Aborted);
+}
+
+fn failure(agent: Option<&str>, executor: Option<&str>) -> Event {
+    let failure = event::Failure {
+        agent_id: agent.map(Into::into),
+        executor_id: executor.map(Into::into),
+        status: executor.map(|_| 9),
+    };
+    Event {
+        failure: Some(failure),
+        ..bare(event::Type::Failure)
+    }
+}
+
+fn message(data: &'static str) -> Event {
+    let message = event::Message {
+        agent_id: "a".into(),
+        executor_id: "e".into(),
+        data: data.into(),
+    };
+    Event {
+        message: Some(message),
+        ..bare(event::Type::Message)
+    }
+}
+
+fn rescind_inverse_offer(id: &str) -> Event {
+    let rescind = event::RescindInverseOffer {
+        inverse_offer_id: id.into(),
+    };
+    Event {
+        rescind_inverse_offer: Some(rescind),
+        ..bare(event::Type::RescindInverseOffer)
+    }
+}
+
+fn inverse_offer(id: &str) -> Event {
+    let offer = InverseOffer {
+        id: id.into(),
+        framework_id: "f".into(),
+        ..InverseOffer::default()
+    };
+    let inverse_offers = event::InverseOffers {
+        inverse_offers: vec![offer],
+    };
+    Event {
+        inverse_offers: Some(inverse_offers),
+        ..bare(event::Type::InverseOffers)
+    }
+}
+
+fn operation_status(uuid: &[u8; 16]) -> Event {
+    let status = OperationStatus {
+        operation_id: Some("op".into()),
+        state: OperationState::OperationFinished as i32,
+        uuid: Some(Uuid {
+            value: uuid.to_vec().into(),
+        }),
+        agent_id: Some("a".into()),
+        ..OperationStatus::default()
+    };
+    Event {
+        update_operation_status: Some(event::UpdateOperationStatus { status }),
+        ..bare(event::Type::UpdateOperationStatus)
+    }
+}
+
+#[tokio::test]
+async fn every_event_has_its_callback() {
+    let mut rig = Rig::start().await;
+    let stream = rig.subscribe().await;
+    for event in [
+        message("hello"),
+        failure(Some("a"), None),
+        failure(Some("a"), Some("e")),
+        failure(None, None),
+        inverse_offer("i"),
+        rescind_inverse_offer("i"),
+        operation_status(UUID),
+    ] {
+        stream.send(&event).await;
+    }
+    let mut told = Vec::new();
+    for _ in 0..6 {
+        told.push(match rig.recording.next().await {
+            Callback::Message(from, on, data) => format!("{from} on {on}: {data:?}"),
+            Callback::AgentLost(agent) => format!("lost {agent}"),
+            Callback::ExecutorLost(id, agent, status) => {
+                format!("lost {id} on {agent}: {status:?}")
+            }
+            Callback::InverseOffers(offers) => format!("inverse {}", offers[0].id),
+            Callback::InverseOfferRescinded(id) => format!("rescinded {id}"),
+            Callback::OperationStatus(status) => format!("{:?}", status.state()),
+            other => panic!("unexpected: {other:?}"),
+        });
+    }
+    let expected = [
+        "e on a: b\"hello\"",
+        "lost a",
+        "lost e on a: Some(9)",
+        "inverse i",
+        "rescinded i",
+        "OperationFinished",
+    ];
+    assert_eq!(told, expected);
+    let acknowledge = rig.peer.call(Type::AcknowledgeOperationStatus).await;
+    let call = acknowledge.scheduler_call();
+    let content = call.acknowledge_operation_status.unwrap();
+    assert_eq!(content.operation_id, "op".into());
+    assert_eq!(&content.uuid[..], UUID);
 }

@@ -33,6 +33,8 @@ pub struct Peer {
     /// Taken from `incoming`, and put back by [`Peer::next_call`].
     kept: VecDeque<Incoming>,
     early_bytes: Arc<AtomicUsize>,
+    /// Dropped to refuse connections.
+    open: Option<oneshot::Sender<()>>,
     _tasks: JoinSet<()>,
 }
 
@@ -68,18 +70,26 @@ impl Peer {
         let early_bytes = Arc::new(AtomicUsize::new(0));
         let early = Arc::clone(&early_bytes);
         let mut tasks = JoinSet::new();
+        let (open, mut closed) = oneshot::channel();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             for number in 0.. {
-                let (stream, _) = listener.accept().await.unwrap();
+                let (stream, _) = tokio::select! {
+                    biased;
+                    _ = &mut closed => break,
+                    accepted = listener.accept() => accepted.unwrap(),
+                };
                 connections.spawn(serve(stream, number, sender.clone(), Arc::clone(&early)));
             }
+            drop(listener);
+            while connections.join_next().await.is_some() {}
         });
         Self {
             address,
             incoming,
             kept: VecDeque::new(),
             early_bytes,
+            open: Some(open),
             _tasks: tasks,
         }
     }
@@ -92,24 +102,43 @@ impl Peer {
         let early_bytes = Arc::new(AtomicUsize::new(0));
         let early = Arc::clone(&early_bytes);
         let mut tasks = JoinSet::new();
+        let (open, mut closed) = oneshot::channel();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             for number in 0.. {
-                let (stream, _) = listener.accept().await.unwrap();
+                let (stream, _) = tokio::select! {
+                    biased;
+                    _ = &mut closed => break,
+                    accepted = listener.accept() => accepted.unwrap(),
+                };
                 connections.spawn(serve(stream, number, sender.clone(), Arc::clone(&early)));
             }
+            drop(listener);
+            while connections.join_next().await.is_some() {}
         });
         Self {
             address: path.display().to_string(),
             incoming,
             kept: VecDeque::new(),
             early_bytes,
+            open: Some(open),
             _tasks: tasks,
         }
     }
 
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Takes no further connection; those that are open go on.
+    pub async fn refuse_connections(&mut self) {
+        self.open = None;
+        let refused = async {
+            while TcpStream::connect(&self.address).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        within("the port to close", refused).await;
     }
 
     /// The next request.

@@ -9,7 +9,7 @@ use mesos_framework::proto::{Filters, FrameworkInfo, TaskState};
 use mesos_framework::{ErrorKind, Outcome, Receipt, Status};
 use tokio::sync::Semaphore;
 
-use crate::peer::{Incoming, Stream, error, subscribed};
+use crate::peer::{Incoming, Peer, Stream, error, subscribed};
 use crate::recorder::{Callback, nothing};
 use crate::support::{
     Rig, assert_kind, framework, generation, not_sent, offer, offer_ids, outcome, partition_aware,
@@ -93,14 +93,14 @@ async fn reviving_all_roles_and_suppressing_all_outlive_the_subscription() {
     let mut rig = Rig::configured(|b| b.suppressed_roles(["r"])).await;
     let stream = rig.subscribe().await;
     let revive = rig.handle.revive_offers(vec![]).await.unwrap();
-    answered(&mut rig, revive, 202).await;
+    assert!(answered(&mut rig, revive, 202).await.is_accepted());
     let subscribe = lose(&mut rig, stream).await;
     assert_eq!(content(&subscribe).suppressed_roles, [""; 0]);
     let stream = subscribe.stream();
     stream.send(&subscribed("f", None)).await;
     rig.recording.reregistered().await;
     let suppress = rig.handle.suppress_offers(vec![]).await.unwrap();
-    answered(&mut rig, suppress, 202).await;
+    assert!(answered(&mut rig, suppress, 202).await.is_accepted());
     let subscribe = lose(&mut rig, stream).await;
     assert_eq!(content(&subscribe).suppressed_roles, ["*"]);
 }
@@ -372,4 +372,110 @@ async fn events_of_any_kind_count_as_heartbeats() {
         assert!(rig.recording.is_quiet(Duration::from_millis(50)).await);
     }
     assert_eq!(generation(&rig.handle.connection()), Some(1));
+}
+
+const NOT_SUBSCRIBED: &str = "Framework is not subscribed";
+
+#[tokio::test]
+async fn a_call_in_flight_that_came_too_late_is_sent_again_before_those_behind_it() {
+    let mut rig = Rig::start().await;
+    let stream = rig.subscribe().await;
+    let first = rig.handle.kill_task("a".into(), None).await.unwrap();
+    let second = rig.handle.kill_task("b".into(), None).await.unwrap();
+    let in_flight = rig.peer.call(Type::Kill).await;
+    stream.finish().await;
+    rig.recording.disconnected().await;
+    in_flight.answer(403, &[], NOT_SUBSCRIBED);
+    let new = rig.resubscribe().await;
+    for (id, receipt) in [("a", first), ("b", second)] {
+        let call = rig.peer.call(Type::Kill).await;
+        assert_eq!(call.header("mesos-stream-id"), Some(new.id.as_str()));
+        assert_eq!(call.scheduler_call().kill.unwrap().task_id, id.into());
+        call.accept();
+        assert!(outcome(receipt).await.is_accepted());
+    }
+}
+
+#[tokio::test]
+async fn a_launch_in_flight_that_came_too_late_is_told_before_the_next_subscription() {
+    let mut rig = Rig::of(partition_aware(), |_, _| nothing(), |builder| builder).await;
+    let stream = rig.subscribe().await;
+    let launch = rig
+        .handle
+        .launch_tasks(offer_ids("o"), vec![task("t")], Filters::default());
+    let receipt = launch.await.unwrap();
+    let in_flight = rig.peer.call(Type::Accept).await;
+    stream.finish().await;
+    rig.recording.disconnected().await;
+    let subscribe = rig.peer.call(Type::Subscribe).await;
+    let stream = subscribe.stream();
+    stream.send(&subscribed("f", None)).await;
+    in_flight.answer(403, &[], NOT_SUBSCRIBED);
+    assert_eq!(not_sent(receipt).await.kind(), ErrorKind::Disconnected);
+    let status = rig.recording.status().await;
+    assert_eq!(status.state(), TaskState::TaskDropped);
+    rig.recording.reregistered().await;
+}
+
+#[tokio::test]
+async fn a_launch_whose_end_is_unknown_is_not_told_as_dropped() {
+    let mut rig = Rig::of(partition_aware(), |_, _| nothing(), |builder| builder).await;
+    let stream = rig.subscribe().await;
+    let launch = rig
+        .handle
+        .launch_tasks(offer_ids("o"), vec![task("t")], Filters::default());
+    let receipt = launch.await.unwrap();
+    drop(rig.peer.call(Type::Accept).await);
+    assert!(matches!(outcome(receipt).await, Outcome::Unknown(_)));
+    stream.finish().await;
+    rig.recording.disconnected().await;
+    rig.resubscribe().await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_never_welcome_is_given_up() {
+    let mut rig = Rig::start().await;
+    let mut stream = rig.subscribe().await;
+    let receipt = rig.handle.kill_task("t".into(), None).await.unwrap();
+    for _ in 0..5 {
+        let kill = rig.peer.call(Type::Kill).await;
+        kill.answer(403, &[], NOT_SUBSCRIBED);
+        rig.recording.disconnected().await;
+        stream = rig.resubscribe().await;
+    }
+    let kill = rig.peer.call(Type::Kill).await;
+    kill.answer(403, &[], NOT_SUBSCRIBED);
+    assert_eq!(not_sent(receipt).await.kind(), ErrorKind::Disconnected);
+    stream.closed().await;
+    rig.recording.disconnected().await;
+    rig.resubscribe().await;
+    let revive = rig.handle.revive_offers(vec![]).await.unwrap();
+    rig.peer.call(Type::Revive).await.accept();
+    assert!(outcome(revive).await.is_accepted());
+}
+
+#[tokio::test]
+async fn a_call_that_finds_no_connection_renews_the_subscription() {
+    let mut rig = Rig::of(partition_aware(), |_, _| nothing(), |builder| builder).await;
+    let old = rig.subscribe().await;
+    rig.peer.refuse_connections().await;
+    let launch = rig
+        .handle
+        .launch_tasks(offer_ids("o"), vec![task("t")], Filters::default());
+    let launch = launch.await.unwrap();
+    let kill = rig.handle.kill_task("k".into(), None).await.unwrap();
+    assert_eq!(not_sent(launch).await.kind(), ErrorKind::Disconnected);
+    old.closed().await;
+    rig.recording.disconnected().await;
+    let status = rig.recording.status().await;
+    assert_eq!(status.state(), TaskState::TaskDropped);
+    let address = rig.peer.address().to_owned();
+    let error = rig
+        .last_error(&format!("cannot connect to {address}"))
+        .await;
+    assert_eq!(error.kind(), ErrorKind::Connect);
+    rig.peer = Peer::bind_at(&address).await;
+    rig.resubscribe().await;
+    rig.peer.call(Type::Kill).await.accept();
+    assert!(outcome(kill).await.is_accepted());
 }
