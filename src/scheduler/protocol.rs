@@ -297,7 +297,10 @@ mod tests {
         ] {
             let events = protocol(capabilities).never_sent(&launch);
             let status = events[0].update.clone().unwrap().status;
-            assert_eq!((status.task_id, status.state()), ("t".into(), state));
+            assert_eq!(
+                (status.task_id.value.as_str(), status.state()),
+                ("t", state)
+            );
             assert_eq!(status.message(), "Master disconnected");
             assert!(status.uuid.is_none() && status.agent_id.is_none());
         }
