@@ -488,7 +488,7 @@ impl<P: Protocol> Outbox<P> {
                     self.bounce(
                         entry,
                         generation,
-                        Error::new(ErrorKind::Disconnected, context),
+                        &Error::new(ErrorKind::Disconnected, context),
                     );
                 }
                 // An old stream id may be the reason, whatever the words.
@@ -499,7 +499,7 @@ impl<P: Protocol> Outbox<P> {
                     self.bounce(
                         entry,
                         generation,
-                        Error::new(ErrorKind::Disconnected, context),
+                        &Error::new(ErrorKind::Disconnected, context),
                     );
                 }
                 CallVerdict::Refused => {
@@ -511,7 +511,7 @@ impl<P: Protocol> Outbox<P> {
                     self.ended(entry, outcome);
                 }
             },
-            Err(Undelivered::NotSent(error)) => self.bounce(entry, generation, error),
+            Err(Undelivered::NotSent(error)) => self.bounce(entry, generation, &error),
             Err(Undelivered::Unknown(error)) => self.ended(entry, Outcome::Unknown(error)),
         }
     }
@@ -526,7 +526,7 @@ impl<P: Protocol> Outbox<P> {
     /// The call had no effect, for its subscription is not valid or the peer cannot be reached. As Mesos's own library
     /// gives both connections up when one breaks (`src/scheduler/scheduler.cpp`), the subscription is renewed, unless it
     /// was already; the call goes out under the next one, if it makes sense there.
-    fn bounce(&self, mut entry: Entry<P::Call>, generation: u64, why: Error) {
+    fn bounce(&self, mut entry: Entry<P::Call>, generation: u64, why: &Error) {
         entry.bounces += 1;
         let is_old = self.is_old(generation);
         let renewable = self.lock().renewable;
@@ -540,7 +540,7 @@ impl<P: Protocol> Outbox<P> {
         let bound = P::is_bound_to_subscription(&entry.call);
         if entry.bounces > MAX_BOUNCES || !renewable || (is_old && bound) {
             let made_up = self.protocol.never_sent(&entry.call);
-            self.ended(entry, Outcome::NotSent(subscription_lost(&why)));
+            self.ended(entry, Outcome::NotSent(subscription_lost(why)));
             for event in made_up {
                 self.events.made_up(event);
             }
