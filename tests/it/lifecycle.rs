@@ -457,8 +457,9 @@ fn start_outside_a_runtime_is_refused_and_may_be_tried_again() {
 async fn a_whole_life_on_several_threads() {
     let mut rig = Rig::start().await;
     rig.subscribe().await.finish().await;
-    rig.recording.disconnected().await;
-    let stream = rig.resubscribe().await;
+    let stream = rig.peer.subscribed("f").await;
+    let again = |callback| matches!(callback, Callback::Reregistered).then_some(());
+    rig.recording.until("reregistered", again).await;
     rig.handle.stop();
     rig.peer.call(Type::Teardown).await.accept();
     assert_eq!(rig.ended().await.unwrap(), Status::Stopped);

@@ -15,6 +15,7 @@ use crate::peer::within;
 
 /// One callback.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are few of them")]
 pub enum Callback {
     Registered(FrameworkId),
     Reregistered,
