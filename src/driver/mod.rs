@@ -69,17 +69,23 @@ impl<P: Protocol> Core<P> {
         call: P::Call,
         unsubscribed: Unsubscribed,
     ) -> Result<Receipt> {
-        if !self.lifecycle.is_running() {
-            return Err(Error::new(ErrorKind::NotRunning, "driver is not running"));
-        }
+        self.check_running()?;
         self.outbox.submit(call, unsubscribed).await
     }
 
     /// Stops the driver with TEARDOWN, and answers the receipt of that call.
     pub(crate) fn teardown(&self) -> Result<Receipt> {
+        self.check_running()?;
         let receipt = self.outbox.expect_teardown("TEARDOWN")?;
         self.lifecycle.stop(Stop::Teardown);
         Ok(receipt)
+    }
+
+    fn check_running(&self) -> Result<()> {
+        match self.lifecycle.is_running() {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::NotRunning, "driver is not running")),
+        }
     }
 
     pub(crate) fn connection(&self) -> Connection {

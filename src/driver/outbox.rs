@@ -239,6 +239,11 @@ impl<P: Protocol> Outbox<P> {
         receipt
     }
 
+    /// No other subscription will follow: calls that are refused only for theirs end by that.
+    pub(crate) fn renew_no_more(&self) {
+        self.lock().renewable = false;
+    }
+
     /// A receipt for the teardown with which the driver will end.
     pub(crate) fn expect_teardown(&self, call: &'static str) -> Result<Receipt> {
         let mut state = self.lock();
@@ -324,7 +329,10 @@ impl<P: Protocol> Outbox<P> {
     fn settle(&self, entry: Entry<P::Call>, generation: u64, answer: Answer) {
         match answer {
             Ok(reply) => match reply.judge_call() {
-                CallVerdict::Accepted => self.ended(entry, Outcome::Accepted),
+                CallVerdict::Accepted => {
+                    self.protocol.accepted(&entry.call);
+                    self.ended(entry, Outcome::Accepted);
+                }
                 CallVerdict::NotSubscribed => {
                     let context = format!(
                         "{} answered {} to {}",
@@ -379,7 +387,8 @@ impl<P: Protocol> Outbox<P> {
     /// gives both connections up when one breaks (`src/scheduler/scheduler.cpp`), the subscription is renewed, unless it
     /// was already; the call goes out under the next one, if it makes sense there.
     fn bounce(&self, entry: Entry<P::Call>, generation: u64, why: &Error) {
-        if !self.is_old(generation) {
+        let renewable = self.lock().renewable;
+        if renewable && !self.is_old(generation) {
             self.suspend(generation);
             self.renewal.send_replace(Some(Arc::new(Renewal {
                 generation,
@@ -387,7 +396,8 @@ impl<P: Protocol> Outbox<P> {
             })));
         }
         let bound = P::is_bound_to_subscription(&entry.call);
-        if entry.bounces >= MAX_BOUNCES || (bound && self.is_told_lost(generation)) {
+        let is_over = entry.bounces >= MAX_BOUNCES || !renewable;
+        if is_over || (bound && self.is_told_lost(generation)) {
             let made_up = self.protocol.never_sent(&entry.call);
             self.ended(entry, Outcome::NotSent(subscription_lost(why)));
             for event in made_up {

@@ -33,6 +33,9 @@ pub(crate) trait Protocol: Send + Sync + 'static {
     /// A call is about to be sent: fills in the ids. False: the last SUBSCRIBE has already said it.
     fn complete(&self, call: &mut Self::Call) -> bool;
 
+    /// The peer took a call.
+    fn accepted(&self, _call: &Self::Call) {}
+
     /// The peer refused a call.
     fn refused(&self, call: &Self::Call);
 

@@ -126,6 +126,9 @@ struct Supervisor<P: Protocol> {
     core: Arc<Core<P>>,
     options: Options,
     link_done: bool,
+    /// False once nothing of the closing driver is worth another SUBSCRIBE: it would throw out whoever has taken the
+    /// framework over (`src/master/master.cpp`, Apache Mesos 1.11.0).
+    renewable: bool,
 }
 
 impl<P: Protocol> Supervisor<P> {
@@ -134,6 +137,7 @@ impl<P: Protocol> Supervisor<P> {
             core,
             options,
             link_done: false,
+            renewable: true,
         }
     }
 
@@ -269,6 +273,11 @@ impl<P: Protocol> Supervisor<P> {
             let why = Error::new(ErrorKind::NotRunning, "driver ended without a subscription");
             self.core.outbox.give_up_queued(&why);
         }
+        let settles = matches!(ending, Ending::Stop(_) | Ending::Dropped);
+        self.renewable = receipt.is_some() || (settles && self.core.protocol.is_pending());
+        if !self.renewable {
+            self.core.outbox.renew_no_more();
+        }
         if !self.flush(link.as_mut(), outbox.as_mut(), limit).await {
             let context = format!("driver ended before the call was sent, after {limit:?}");
             self.core
@@ -278,10 +287,7 @@ impl<P: Protocol> Supervisor<P> {
                 self.flush(link.as_mut(), outbox.as_mut(), limit).await;
             }
         }
-        if !matches!(
-            ending,
-            Ending::Failed(_) | Ending::Panicked(_) | Ending::Abort
-        ) {
+        if settles {
             self.settle(link).await;
         }
         receipt
@@ -311,12 +317,15 @@ impl<P: Protocol> Supervisor<P> {
             if self.link_done && !self.core.outbox.is_subscribed() {
                 return false;
             }
-            let core = Arc::clone(&self.core);
-            // The end of the stream may be the answer to TEARDOWN: then it must not lead to a new subscription.
-            let subscribing = poll_fn(|context| match core.outbox.is_tearing_down() {
-                true => std::task::Poll::Pending,
-                false => link.as_mut().poll(context),
-            });
+            let (core, renewable) = (Arc::clone(&self.core), self.renewable);
+            // The end of the stream may be the answer to TEARDOWN: then it must not lead to a new subscription either.
+            let subscribing =
+                poll_fn(
+                    |context| match renewable && !core.outbox.is_tearing_down() {
+                        true => link.as_mut().poll(context),
+                        false => std::task::Poll::Pending,
+                    },
+                );
             tokio::select! {
                 biased;
                 () = &mut outbox => return true,

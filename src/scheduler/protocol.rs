@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::calls;
 use super::framework::Framework;
 use crate::driver::{Persistence, Protocol};
-use crate::proto::scheduler::call::Type;
+use crate::proto::scheduler::call::{Type, UpdateFramework};
 use crate::proto::scheduler::event::Update;
 use crate::proto::scheduler::{Call, Event, OfferConstraints, event};
 use crate::proto::{
@@ -23,8 +23,17 @@ pub(crate) struct SchedulerProtocol {
 #[derive(Debug)]
 struct State {
     framework: Framework,
-    /// Before the UPDATE_FRAMEWORK that is under way: what holds if the master refuses it.
-    before_update: Option<Framework>,
+    /// None if no UPDATE_FRAMEWORK is under way.
+    update: Option<PendingUpdate>,
+}
+
+/// Updates of the framework that the master has not answered yet.
+#[derive(Debug)]
+struct PendingUpdate {
+    /// The last one queued, without the framework's id.
+    newest: UpdateFramework,
+    /// What holds if the master refuses it.
+    before: Framework,
 }
 
 impl SchedulerProtocol {
@@ -41,7 +50,7 @@ impl SchedulerProtocol {
         Self {
             state: Mutex::new(State {
                 framework,
-                before_update: None,
+                update: None,
             }),
         }
     }
@@ -63,6 +72,41 @@ impl SchedulerProtocol {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl State {
+    /// Changes what holds, whatever becomes of an update.
+    fn change(&mut self, mut change: impl FnMut(&mut Framework)) {
+        change(&mut self.framework);
+        if let Some(update) = &mut self.update {
+            change(&mut update.before);
+        }
+    }
+
+    fn update(&mut self, newest: &UpdateFramework) {
+        let before = match self.update.take() {
+            Some(older) => older.before,
+            None => self.framework.clone(),
+        };
+        self.framework.update(newest);
+        self.update = Some(PendingUpdate {
+            newest: without_id(newest),
+            before,
+        });
+    }
+
+    /// Takes the update under way out, if the newest is this one.
+    fn take_newest(&mut self, answered: &UpdateFramework) -> Option<PendingUpdate> {
+        let answered = without_id(answered);
+        self.update.take_if(|update| update.newest == answered)
+    }
+}
+
+/// The id is filled in only when the call is sent.
+fn without_id(update: &UpdateFramework) -> UpdateFramework {
+    let mut update = update.clone();
+    update.framework_info.id = None;
+    update
 }
 
 impl Protocol for SchedulerProtocol {
@@ -108,17 +152,15 @@ impl Protocol for SchedulerProtocol {
                     .suppress
                     .as_ref()
                     .map_or(&[][..], |suppress| &suppress.roles);
-                state.framework.suppress(roles);
+                state.change(|framework| framework.suppress(roles));
             }
             Some(Type::Revive) => {
                 let roles = call.revive.as_ref().map_or(&[][..], |revive| &revive.roles);
-                state.framework.revive(roles);
+                state.change(|framework| framework.revive(roles));
             }
             Some(Type::UpdateFramework) => {
                 if let Some(update) = &call.update_framework {
-                    let before = state.framework.clone();
-                    state.before_update.get_or_insert(before);
-                    state.framework.update(update);
+                    state.update(update);
                 }
             }
             _ => {}
@@ -134,19 +176,27 @@ impl Protocol for SchedulerProtocol {
         true
     }
 
-    fn refused(&self, call: &Call) {
-        let mut state = self.lock();
+    fn accepted(&self, call: &Call) {
         let Some(update) = &call.update_framework else {
             return;
         };
-        let mut tried = state.framework.clone();
-        tried.update(update);
-        // Unless a newer update is under way, what held before holds again; or the next SUBSCRIBE would be refused too.
-        if tried == state.framework
-            && let Some(before) = state.before_update.take()
+        let mut state = self.lock();
+        if state.take_newest(update).is_none()
+            && let Some(newer) = &mut state.update
         {
+            newer.before.update(update);
+        }
+    }
+
+    fn refused(&self, call: &Call) {
+        let Some(update) = &call.update_framework else {
+            return;
+        };
+        let mut state = self.lock();
+        // Unless a newer update is under way, what held before holds again; or the next SUBSCRIBE would be refused too.
+        if let Some(refused) = state.take_newest(update) {
             let id = state.framework.info.id.take();
-            state.framework = before;
+            state.framework = refused.before;
             state.framework.info.id = id;
         }
     }

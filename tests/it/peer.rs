@@ -2,6 +2,8 @@
 //! order of their arrival, and says what becomes of each.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,7 +12,7 @@ use mesos_framework::proto::{FrameworkId, executor};
 use mesos_framework::recordio;
 use prost::Message;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -30,6 +32,9 @@ pub struct Peer {
     incoming: mpsc::Receiver<Incoming>,
     /// Taken from `incoming`, and put back by [`Peer::next_call`].
     kept: VecDeque<Incoming>,
+    early_bytes: Arc<AtomicUsize>,
+    /// Dropped to refuse connections.
+    open: Option<oneshot::Sender<()>>,
     _tasks: JoinSet<()>,
 }
 
@@ -54,21 +59,37 @@ enum Answer {
 impl Peer {
     /// A peer on a free port of the loopback interface.
     pub async fn bind() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::bind_at("127.0.0.1:0").await
+    }
+
+    /// A peer at this address.
+    pub async fn bind_at(address: &str) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (sender, incoming) = mpsc::channel(64);
+        let early_bytes = Arc::new(AtomicUsize::new(0));
+        let early = Arc::clone(&early_bytes);
         let mut tasks = JoinSet::new();
+        let (open, mut closed) = oneshot::channel();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             for number in 0.. {
-                let (stream, _) = listener.accept().await.unwrap();
-                connections.spawn(serve(stream, number, sender.clone()));
+                let (stream, _) = tokio::select! {
+                    biased;
+                    _ = &mut closed => break,
+                    accepted = listener.accept() => accepted.unwrap(),
+                };
+                connections.spawn(serve(stream, number, sender.clone(), Arc::clone(&early)));
             }
+            drop(listener);
+            while connections.join_next().await.is_some() {}
         });
         Self {
             address,
             incoming,
             kept: VecDeque::new(),
+            early_bytes,
+            open: Some(open),
             _tasks: tasks,
         }
     }
@@ -78,24 +99,46 @@ impl Peer {
     pub async fn bind_socket(path: &std::path::Path) -> Self {
         let listener = tokio::net::UnixListener::bind(path).unwrap();
         let (sender, incoming) = mpsc::channel(64);
+        let early_bytes = Arc::new(AtomicUsize::new(0));
+        let early = Arc::clone(&early_bytes);
         let mut tasks = JoinSet::new();
+        let (open, mut closed) = oneshot::channel();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             for number in 0.. {
-                let (stream, _) = listener.accept().await.unwrap();
-                connections.spawn(serve(stream, number, sender.clone()));
+                let (stream, _) = tokio::select! {
+                    biased;
+                    _ = &mut closed => break,
+                    accepted = listener.accept() => accepted.unwrap(),
+                };
+                connections.spawn(serve(stream, number, sender.clone(), Arc::clone(&early)));
             }
+            drop(listener);
+            while connections.join_next().await.is_some() {}
         });
         Self {
             address: path.display().to_string(),
             incoming,
             kept: VecDeque::new(),
+            early_bytes,
+            open: Some(open),
             _tasks: tasks,
         }
     }
 
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Takes no further connection; those that are open go on.
+    pub async fn refuse_connections(&mut self) {
+        self.open = None;
+        let refused = async {
+            while TcpStream::connect(&self.address).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        within("the port to close", refused).await;
     }
 
     /// The next request.
@@ -108,14 +151,34 @@ impl Peer {
             .expect("the acceptor lives as long as the peer")
     }
 
+    /// The next request, which must be a scheduler's call of this type.
+    pub async fn call(&mut self, r#type: scheduler::call::Type) -> Incoming {
+        let incoming = self.next().await;
+        assert_eq!(incoming.scheduler_call().r#type(), r#type);
+        incoming
+    }
+
+    /// Bytes of requests that came while the request before them, on the same connection, was not answered yet.
+    pub fn early_bytes(&self) -> usize {
+        self.early_bytes.load(Ordering::SeqCst)
+    }
+
+    /// Checks that no request is left: one of our own must be the next.
+    pub async fn assert_no_request(&mut self) {
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        let marker = b"POST /marker HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(marker).await.unwrap();
+        let next = self.next().await;
+        assert!(
+            next.path == "/marker",
+            "unexpected: {:?}",
+            next.scheduler_call()
+        );
+    }
+
     /// The next SUBSCRIBE of a scheduler, answered with SUBSCRIBED under `stream-<n>` and this framework id.
     pub async fn subscribed(&mut self, framework_id: &str) -> Stream {
-        let incoming = self.next().await;
-        assert_eq!(
-            incoming.scheduler_call().r#type(),
-            scheduler::call::Type::Subscribe
-        );
-        let stream = incoming.stream();
+        let stream = self.call(scheduler::call::Type::Subscribe).await.stream();
         stream.send(&subscribed(framework_id, Some(15.0))).await;
         stream
     }
@@ -185,12 +248,15 @@ impl Incoming {
             .try_send(head.into_bytes())
             .expect("the channel is empty");
         let _ = self.answer.send(Answer::Stream(receiver));
-        Stream { sender }
+        let id = format!("stream-{}", self.connection);
+        Stream { id, sender }
     }
 }
 
 /// An event stream; dropped, its connection closes without the final chunk.
 pub struct Stream {
+    /// Value of `Mesos-Stream-Id`.
+    pub id: String,
     sender: mpsc::Sender<Vec<u8>>,
 }
 
@@ -263,10 +329,11 @@ async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     mut stream: S,
     number: usize,
     sender: mpsc::Sender<Incoming>,
+    early_bytes: Arc<AtomicUsize>,
 ) {
     let mut buffer = BytesMut::new();
     while let Some((path, headers, body)) = read_request(&mut stream, &mut buffer).await {
-        let (answer, what) = oneshot::channel();
+        let (answer, mut what) = oneshot::channel();
         let incoming = Incoming {
             path,
             headers,
@@ -277,7 +344,17 @@ async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
         if sender.send(incoming).await.is_err() {
             return;
         }
-        match what.await {
+        let what = loop {
+            tokio::select! {
+                biased;
+                what = &mut what => break what,
+                read = stream.read_buf(&mut buffer) => match read {
+                    Ok(count) if count > 0 => early_bytes.fetch_add(count, Ordering::SeqCst),
+                    _ => return,
+                },
+            };
+        };
+        match what {
             Ok(Answer::Bytes(bytes)) => {
                 if stream.write_all(&bytes).await.is_err() {
                     return;

@@ -1,5 +1,6 @@
 //! A scheduler that writes down what happens to it.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use crate::peer::within;
 
 /// One callback.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are few of them")]
 pub enum Callback {
     Registered(FrameworkId),
     Reregistered,
@@ -30,22 +32,45 @@ pub enum Callback {
     Error(Error),
 }
 
+/// What a callback does once it is written down.
+pub type Doing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+type Reaction = Box<dyn FnMut(&Callback, SchedulerHandle) -> Doing + Send>;
+
 /// The scheduler.
-pub struct Recorder(mpsc::Sender<Callback>);
+pub struct Recorder {
+    record: mpsc::Sender<Callback>,
+    reaction: Reaction,
+}
 
 /// What the scheduler has written down.
 pub struct Recording(mpsc::Receiver<Callback>);
 
 /// A scheduler, and its record. A callback waits while 1,000 before it are not looked at.
 pub fn recorder() -> (Recorder, Recording) {
-    let (sender, receiver) = mpsc::channel(1000);
-    (Recorder(sender), Recording(receiver))
+    recorder_that(|_, _| nothing())
+}
+
+/// The same, of a scheduler whose callbacks then do what `reaction` answers.
+pub fn recorder_that(
+    reaction: impl FnMut(&Callback, SchedulerHandle) -> Doing + Send + 'static,
+) -> (Recorder, Recording) {
+    let (record, receiver) = mpsc::channel(1000);
+    let reaction = Box::new(reaction);
+    (Recorder { record, reaction }, Recording(receiver))
+}
+
+/// What most callbacks do.
+pub fn nothing() -> Doing {
+    Box::pin(async {})
 }
 
 impl Recorder {
-    async fn note(&self, callback: Callback) {
+    async fn note(&mut self, driver: &SchedulerHandle, callback: Callback) {
+        let doing = (self.reaction)(&callback, driver.clone());
         // The test may have seen enough.
-        let _ = self.0.send(callback).await;
+        let _ = self.record.send(callback).await;
+        doing.await;
     }
 }
 
@@ -93,67 +118,79 @@ impl Recording {
 
 #[async_trait]
 impl Scheduler for Recorder {
-    async fn resource_offers(&mut self, _: &SchedulerHandle, offers: Vec<Offer>) {
-        self.note(Callback::Offers(offers)).await;
+    async fn resource_offers(&mut self, driver: &SchedulerHandle, offers: Vec<Offer>) {
+        self.note(driver, Callback::Offers(offers)).await;
     }
 
-    async fn status_update(&mut self, _: &SchedulerHandle, status: TaskStatus) {
-        self.note(Callback::Status(status)).await;
+    async fn status_update(&mut self, driver: &SchedulerHandle, status: TaskStatus) {
+        self.note(driver, Callback::Status(status)).await;
     }
 
-    async fn registered(&mut self, _: &SchedulerHandle, id: FrameworkId, _: Option<MasterInfo>) {
-        self.note(Callback::Registered(id)).await;
+    async fn registered(
+        &mut self,
+        driver: &SchedulerHandle,
+        id: FrameworkId,
+        _: Option<MasterInfo>,
+    ) {
+        self.note(driver, Callback::Registered(id)).await;
     }
 
-    async fn reregistered(&mut self, _: &SchedulerHandle, _: Option<MasterInfo>) {
-        self.note(Callback::Reregistered).await;
+    async fn reregistered(&mut self, driver: &SchedulerHandle, _: Option<MasterInfo>) {
+        self.note(driver, Callback::Reregistered).await;
     }
 
-    async fn disconnected(&mut self, _: &SchedulerHandle) {
-        self.note(Callback::Disconnected).await;
+    async fn disconnected(&mut self, driver: &SchedulerHandle) {
+        self.note(driver, Callback::Disconnected).await;
     }
 
-    async fn offer_rescinded(&mut self, _: &SchedulerHandle, offer_id: OfferId) {
-        self.note(Callback::Rescinded(offer_id)).await;
+    async fn offer_rescinded(&mut self, driver: &SchedulerHandle, offer_id: OfferId) {
+        self.note(driver, Callback::Rescinded(offer_id)).await;
     }
 
     async fn framework_message(
         &mut self,
-        _: &SchedulerHandle,
+        driver: &SchedulerHandle,
         from: ExecutorId,
         agent: AgentId,
         data: Bytes,
     ) {
-        self.note(Callback::Message(from, agent, data)).await;
+        self.note(driver, Callback::Message(from, agent, data))
+            .await;
     }
 
-    async fn agent_lost(&mut self, _: &SchedulerHandle, agent_id: AgentId) {
-        self.note(Callback::AgentLost(agent_id)).await;
+    async fn agent_lost(&mut self, driver: &SchedulerHandle, agent_id: AgentId) {
+        self.note(driver, Callback::AgentLost(agent_id)).await;
     }
 
     async fn executor_lost(
         &mut self,
-        _: &SchedulerHandle,
+        driver: &SchedulerHandle,
         id: ExecutorId,
         agent: AgentId,
         status: Option<i32>,
     ) {
-        self.note(Callback::ExecutorLost(id, agent, status)).await;
+        self.note(driver, Callback::ExecutorLost(id, agent, status))
+            .await;
     }
 
-    async fn inverse_offers(&mut self, _: &SchedulerHandle, inverse_offers: Vec<InverseOffer>) {
-        self.note(Callback::InverseOffers(inverse_offers)).await;
+    async fn inverse_offers(
+        &mut self,
+        driver: &SchedulerHandle,
+        inverse_offers: Vec<InverseOffer>,
+    ) {
+        self.note(driver, Callback::InverseOffers(inverse_offers))
+            .await;
     }
 
-    async fn inverse_offer_rescinded(&mut self, _: &SchedulerHandle, id: OfferId) {
-        self.note(Callback::InverseOfferRescinded(id)).await;
+    async fn inverse_offer_rescinded(&mut self, driver: &SchedulerHandle, id: OfferId) {
+        self.note(driver, Callback::InverseOfferRescinded(id)).await;
     }
 
-    async fn operation_status_update(&mut self, _: &SchedulerHandle, status: OperationStatus) {
-        self.note(Callback::OperationStatus(status)).await;
+    async fn operation_status_update(&mut self, driver: &SchedulerHandle, status: OperationStatus) {
+        self.note(driver, Callback::OperationStatus(status)).await;
     }
 
-    async fn error(&mut self, _: &SchedulerHandle, error: &Error) {
-        self.note(Callback::Error(error.clone())).await;
+    async fn error(&mut self, driver: &SchedulerHandle, error: &Error) {
+        self.note(driver, Callback::Error(error.clone())).await;
     }
 }

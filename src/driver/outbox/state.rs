@@ -42,6 +42,8 @@ pub(super) struct State<C> {
     pub(super) in_flight: usize,
     pub(super) lost_at: Option<Instant>,
     pub(super) closing: bool,
+    /// Whether another subscription will follow a lost one.
+    pub(super) renewable: bool,
     pub(super) teardown_in_flight: bool,
     /// To be told what became of the teardown.
     pub(super) teardown_promises: Vec<Promise>,
@@ -57,6 +59,7 @@ impl<C> State<C> {
             in_flight: 0,
             lost_at: None,
             closing: false,
+            renewable: true,
             teardown_in_flight: false,
             teardown_promises: Vec::new(),
         }
