@@ -8,8 +8,11 @@ mod driver;
 mod error;
 mod executor;
 mod http;
+#[cfg(feature = "local")]
+pub mod local;
 pub mod proto;
 pub mod recordio;
+pub mod resources;
 mod scheduler;
 mod subscription;
 

@@ -1,0 +1,162 @@
+//! `/slave(N)/api/v1/executor`: the checks in the order in which Mesos makes them.
+//!
+//! Source: `Http::executor`, `src/slave/http.cpp`, and `src/common/validation.cpp` of Apache Mesos 1.11.0.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use uuid::{Uuid, Variant};
+
+use super::state::{Agent, ExecutorState};
+use crate::codec::ContentType;
+use crate::local::core::Core;
+use crate::local::http::{self, ApiRequest, Reply};
+use crate::local::messages::ToMaster;
+use crate::local::server::Handler;
+use crate::local::stream::EventStream;
+use crate::proto::executor::{Call, call};
+use crate::proto::task_status::Source;
+use crate::proto::{TaskState, TaskStatus};
+
+/// The routes of the agent in place `index`.
+pub(in crate::local) fn handler(core: &Arc<Core>, index: usize) -> Handler {
+    let core = Arc::clone(core);
+    // As in `Agent::process`.
+    let prefix = format!("/slave({})", index + 1);
+    Arc::new(move |request| {
+        let path = request.path.as_str();
+        match path.strip_prefix(prefix.as_str()).unwrap_or(path) {
+            "/api/v1/executor" => executor(&core, index, request),
+            "/health" => Reply::ok(),
+            "/api/v1" => Reply::status(
+                StatusCode::NOT_IMPLEMENTED,
+                "The operator API is not covered by this local cluster",
+            ),
+            _ => Reply::not_found(),
+        }
+    })
+}
+
+fn executor(core: &Arc<Core>, index: usize, request: &ApiRequest) -> Reply {
+    let (call, content_type) = match checked(request) {
+        Ok(checked) => checked,
+        Err(refusal) => return refusal,
+    };
+    core.run(|world| match world.agents.get_mut(index) {
+        Some(agent) => agent.executor_call(call, content_type),
+        None => Reply::not_found(),
+    })
+}
+
+/// The call, and what its sender reads if it subscribes.
+fn checked(request: &ApiRequest) -> Result<(Call, ContentType), Reply> {
+    let call: Call = http::read_call(request)?;
+    validate(&call)
+        .map_err(|why| Reply::bad_request(format!("Failed to validate Executor::Call: {why}")))?;
+    let content_type = if call.r#type() == call::Type::Subscribe {
+        http::acceptable(&request.headers)?
+    } else {
+        ContentType::default()
+    };
+    Ok((call, content_type))
+}
+
+fn validate(call: &Call) -> Result<(), String> {
+    let expecting = |what: &str| Err(format!("Expecting '{what}' to be present"));
+    if call.r#type.is_none() {
+        return expecting("type");
+    }
+    if call.executor_id.value.is_empty() {
+        return expecting("executor_id");
+    }
+    if call.framework_id.value.is_empty() {
+        return expecting("framework_id");
+    }
+    match call.r#type() {
+        call::Type::Subscribe if call.subscribe.is_none() => expecting("subscribe"),
+        call::Type::Message if call.message.is_none() => expecting("message"),
+        call::Type::Update => match &call.update {
+            Some(update) => validate_update(call, &update.status),
+            None => expecting("update"),
+        },
+        _ => Ok(()),
+    }
+}
+
+fn validate_update(call: &Call, status: &TaskStatus) -> Result<(), String> {
+    let Some(uuid) = &status.uuid else {
+        return Err("Expecting 'uuid' to be present".to_owned());
+    };
+    let uuid = Uuid::from_slice(uuid).ok();
+    let is_uuid =
+        |uuid: Uuid| uuid.get_variant() == Variant::RFC4122 && uuid.get_version().is_some();
+    if !uuid.is_some_and(is_uuid) {
+        return Err("Not a valid UUID".to_owned());
+    }
+    let own = &call.executor_id;
+    if let Some(stated) = status.executor_id.as_ref().filter(|stated| *stated != own) {
+        return Err(format!(
+            "ExecutorID in Call: {own} does not match ExecutorID in TaskStatus: {stated}"
+        ));
+    }
+    let from = format!("from executor {own} of framework {}", call.framework_id);
+    if status.source() != Source::Executor {
+        return Err(format!(
+            "Received Call {from} with invalid source, expecting 'SOURCE_EXECUTOR'"
+        ));
+    }
+    if status.state() == TaskState::TaskStaging {
+        return Err(format!("Received TASK_STAGING {from} which is not allowed"));
+    }
+    Ok(())
+}
+
+impl Agent {
+    fn executor_call(&mut self, call: Call, content_type: ContentType) -> Reply {
+        let (framework_id, executor_id) = (call.framework_id, call.executor_id);
+        let kind = call.r#type.and_then(|kind| call::Type::try_from(kind).ok());
+        let kind = kind.unwrap_or(call::Type::Unknown);
+        if kind == call::Type::Heartbeat {
+            return Reply::accepted();
+        }
+        let Some(framework) = self.frameworks.get(&framework_id) else {
+            return Reply::bad_request("Framework cannot be found");
+        };
+        let Some(executor) = framework.executors.get(&executor_id) else {
+            return Reply::bad_request("Executor cannot be found");
+        };
+        let never_subscribed =
+            executor.state == ExecutorState::Registering || executor.stream.is_none();
+        if kind != call::Type::Subscribe && never_subscribed {
+            return Reply::forbidden("Executor is not subscribed");
+        }
+        match kind {
+            call::Type::Subscribe => {
+                let (stream, body) = EventStream::new(content_type);
+                let subscribe = call.subscribe.unwrap_or_default();
+                self.subscribe_executor(&framework_id, &executor_id, subscribe, stream);
+                Reply::Stream {
+                    content_type,
+                    stream_id: None,
+                    body,
+                }
+            }
+            call::Type::Update => {
+                let update = call.update.unwrap_or_default();
+                self.executor_update(&framework_id, &executor_id, update.status);
+                Reply::accepted()
+            }
+            call::Type::Message => {
+                self.outbox.push(ToMaster::Message {
+                    framework_id,
+                    executor_id,
+                    data: call.message.unwrap_or_default().data,
+                });
+                Reply::accepted()
+            }
+            call::Type::Unknown | call::Type::Heartbeat => {
+                Reply::status(StatusCode::NOT_IMPLEMENTED, "")
+            }
+        }
+    }
+}

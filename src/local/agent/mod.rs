@@ -1,0 +1,16 @@
+//! The agents: sandboxes, executors, status updates until they are acknowledged.
+//!
+//! Source: `src/slave/` of Apache Mesos 1.11.0.
+
+pub(super) mod containers;
+mod endpoint;
+mod executors;
+mod kill;
+mod run;
+mod sandbox;
+mod state;
+mod updates;
+
+pub(super) use endpoint::handler;
+pub(super) use sandbox::Launch;
+pub(super) use state::Agent;

@@ -1,0 +1,103 @@
+//! The one place where state is locked, and the task that keeps its time.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::agent::containers;
+use super::config::Config;
+use super::world::World;
+
+/// What all tasks of a cluster share. The work directory goes when the last of them is gone.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) config: Arc<Config>,
+    world: Mutex<World>,
+    /// Rung when something became due earlier than the clock's task knows.
+    wake: Notify,
+    /// The end of the cluster.
+    pub(super) stop: CancellationToken,
+    /// Connections, clocks and containers.
+    pub(super) tasks: TaskTracker,
+    /// Removed at the end, if it is ours.
+    temporary: Option<PathBuf>,
+}
+
+impl Core {
+    pub(super) fn new(config: Arc<Config>, world: World, is_temporary: bool) -> Arc<Self> {
+        let temporary = is_temporary.then(|| config.work_directory.clone());
+        Arc::new(Self {
+            config,
+            world: Mutex::new(world),
+            wake: Notify::new(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            temporary,
+        })
+    }
+
+    /// Changes the state, and then does what follows from it.
+    pub(super) fn run<R>(self: &Arc<Self>, change: impl FnOnce(&mut World) -> R) -> R {
+        let (result, launches, is_sooner) = {
+            let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = world.next_deadline();
+            world.set_now(Instant::now());
+            let result = change(&mut world);
+            let launches = world.settle();
+            let after = world.next_deadline();
+            let is_sooner = after.is_some() && before.is_none_or(|before| after < Some(before));
+            (result, launches, is_sooner)
+        };
+        for launch in launches {
+            containers::start(self, launch);
+        }
+        if is_sooner {
+            self.wake.notify_one();
+        }
+        result
+    }
+
+    /// Starts the task that does what is due, until the cluster ends.
+    pub(super) fn keep_time(self: &Arc<Self>) {
+        let core = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let stop = core.stop.clone();
+            stop.run_until_cancelled(core.tick_for_ever()).await;
+        });
+    }
+
+    async fn tick_for_ever(self: &Arc<Self>) {
+        loop {
+            let next = self.run(|world| {
+                world.tick();
+                world.next_deadline()
+            });
+            match next {
+                Some(at) => {
+                    tokio::select! {
+                        () = sleep_until(at) => {}
+                        () = self.wake.notified() => {}
+                    }
+                }
+                None => self.wake.notified().await,
+            }
+        }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        let Some(directory) = &self.temporary else {
+            return;
+        };
+        if let Err(error) = std::fs::remove_dir_all(directory)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, directory = %directory.display(), "work directory not removed");
+        }
+    }
+}

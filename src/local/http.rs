@@ -1,0 +1,229 @@
+//! Requests and replies, and the checks that both endpoints make, with Mesos's statuses and texts.
+//!
+//! Source: `src/master/http.cpp` and `src/slave/http.cpp` of Apache Mesos 1.11.0.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hyper::header::{self, HeaderMap};
+use hyper::{Method, StatusCode};
+
+use super::stream::EventBody;
+use crate::codec::{self, ContentType, WireMessage};
+
+/// A request whose body has arrived.
+#[derive(Debug)]
+pub(super) struct ApiRequest {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// What goes back.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// A whole response; the text may be empty.
+    Plain {
+        status: StatusCode,
+        text: String,
+        /// A header that belongs to the status: `Allow`, `WWW-Authenticate`.
+        header: Option<(header::HeaderName, String)>,
+    },
+    /// A subscription.
+    Stream {
+        content_type: ContentType,
+        /// Schedulers get one, executors do not.
+        stream_id: Option<String>,
+        body: EventBody,
+    },
+}
+
+impl Reply {
+    pub(super) fn status(status: StatusCode, text: impl Into<String>) -> Self {
+        Self::Plain {
+            status,
+            text: text.into(),
+            header: None,
+        }
+    }
+
+    pub(super) fn accepted() -> Self {
+        Self::status(StatusCode::ACCEPTED, "")
+    }
+
+    pub(super) fn ok() -> Self {
+        Self::status(StatusCode::OK, "")
+    }
+
+    pub(super) fn bad_request(text: impl Into<String>) -> Self {
+        Self::status(StatusCode::BAD_REQUEST, text)
+    }
+
+    pub(super) fn forbidden(text: impl Into<String>) -> Self {
+        Self::status(StatusCode::FORBIDDEN, text)
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::status(StatusCode::NOT_FOUND, "")
+    }
+}
+
+/// The media types that both endpoints read and write; JSON first, as Mesos prefers it.
+fn content_types() -> impl Iterator<Item = ContentType> {
+    #[cfg(feature = "json")]
+    let json = Some(ContentType::Json);
+    #[cfg(not(feature = "json"))]
+    let json = None;
+    json.into_iter().chain([ContentType::Protobuf])
+}
+
+/// Method, content type and body of a call.
+pub(super) fn read_call<M: WireMessage>(request: &ApiRequest) -> Result<M, Reply> {
+    if request.method != Method::POST {
+        let text = format!(
+            "405 Method Not Allowed. Expecting one of {{ 'POST' }}, but received '{}'.",
+            request.method
+        );
+        return Err(Reply::Plain {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            text,
+            header: Some((header::ALLOW, "POST".to_owned())),
+        });
+    }
+    let Some(media_type) = request.headers.get(header::CONTENT_TYPE) else {
+        let text = "Expecting 'Content-Type' to be present";
+        return Err(Reply::bad_request(text));
+    };
+    let mut known = content_types();
+    let Some(content_type) = known.find(|known| known.media_type() == media_type) else {
+        return Err(Reply::status(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Expecting 'Content-Type' of application/json or application/x-protobuf",
+        ));
+    };
+    codec::decode(content_type, request.body.clone())
+        .map_err(|error| Reply::bad_request(unreadable(content_type, &request.body, &error)))
+}
+
+fn unreadable(content_type: ContentType, body: &[u8], error: &crate::Error) -> String {
+    #[cfg(feature = "json")]
+    if content_type == ContentType::Json {
+        let why = std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
+        return match serde_json::from_slice::<serde_json::Value>(body) {
+            Err(syntax) => format!("Failed to parse body into JSON: {syntax}"),
+            Ok(_) => format!("Failed to convert JSON into Call protobuf: {why}"),
+        };
+    }
+    tracing::debug!(?content_type, size = body.len(), %error, "call not readable");
+    "Failed to parse body into Call protobuf".to_owned()
+}
+
+/// What the subscriber reads; JSON unless it is not accepted.
+pub(super) fn acceptable(headers: &HeaderMap) -> Result<ContentType, Reply> {
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let mut known = content_types();
+    let chosen = known.find(|known| match &accept {
+        None => true,
+        Some(accept) => accepts(accept, known.media_type()),
+    });
+    chosen.ok_or_else(|| {
+        Reply::status(
+            StatusCode::NOT_ACCEPTABLE,
+            "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'",
+        )
+    })
+}
+
+/// Whether one of the ranges in `accept` covers `media_type`; a quality only counts as zero or not.
+fn accepts(accept: &str, media_type: &str) -> bool {
+    accept.split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let is_refused = parts.any(|parameter| {
+            let quality = parameter.strip_prefix("q=");
+            quality.is_some_and(|quality| quality.parse() == Ok(0.0))
+        });
+        let is_covered = name == media_type || name == "application/*" || name == "*/*";
+        is_covered && !is_refused
+    })
+}
+
+/// The principal that the request proves to be, `None` when nobody is asked (`credentials` is empty).
+pub(super) fn authenticate(
+    headers: &HeaderMap,
+    credentials: &BTreeMap<String, String>,
+) -> Result<Option<String>, Reply> {
+    if credentials.is_empty() {
+        return Ok(None);
+    }
+    match basic_credential(headers) {
+        Some((principal, secret)) if credentials.get(&principal) == Some(&secret) => {
+            Ok(Some(principal))
+        }
+        _ => Err(Reply::Plain {
+            status: StatusCode::UNAUTHORIZED,
+            text: "401 Unauthorized.".to_owned(),
+            header: Some((
+                header::WWW_AUTHENTICATE,
+                "Basic realm=\"mesos-master-scheduler\"".to_owned(),
+            )),
+        }),
+    }
+}
+
+/// A `:` in the secret is not supported, as in `3rdparty/libprocess/src/authenticator.cpp`.
+fn basic_credential(headers: &HeaderMap) -> Option<(String, String)> {
+    let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let decoded = STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    let (principal, secret) = decoded.split_once(':')?;
+    (!secret.contains(':')).then(|| (principal.to_owned(), secret.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: header::HeaderName, value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value.parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn protobuf_is_written_only_where_json_is_not_accepted() {
+        let chosen = |accept: &str| acceptable(&headers(header::ACCEPT, accept)).ok();
+        assert_eq!(
+            chosen("application/x-protobuf"),
+            Some(ContentType::Protobuf)
+        );
+        let without_json = "application/x-protobuf, application/json;q=0";
+        assert_eq!(chosen(without_json), Some(ContentType::Protobuf));
+        assert_eq!(chosen("text/html"), None);
+        #[cfg(feature = "json")]
+        assert_eq!(chosen("*/*"), Some(ContentType::Json));
+    }
+
+    #[test]
+    fn basic_credentials_are_compared_whole() {
+        let credentials = BTreeMap::from([("me".to_owned(), "secret".to_owned())]);
+        let ask = |value: &str| {
+            let reply = authenticate(&headers(header::AUTHORIZATION, value), &credentials);
+            reply.ok().flatten()
+        };
+        let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
+        assert_eq!(ask(&basic("me:secret")).as_deref(), Some("me"));
+        assert_eq!(ask(&basic("me:other")), None);
+        assert_eq!(ask(&basic("me:secret:more")), None);
+        assert_eq!(ask("Bearer x"), None);
+        assert!(authenticate(&HeaderMap::new(), &credentials).is_err());
+        assert_eq!(
+            authenticate(&HeaderMap::new(), &BTreeMap::new()).ok(),
+            Some(None)
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! `/api/v1/scheduler`: the checks in the order in which Mesos makes them, before and after the framework is looked up.
+//!
+//! Source: `Master::Http::scheduler`, `src/master/http.cpp` of Apache Mesos 1.11.0.
+
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+
+use super::framework::{Connection, Framework};
+use super::state::Master;
+use super::validation;
+use crate::codec::ContentType;
+use crate::local::core::Core;
+use crate::local::http::{self, ApiRequest, Reply};
+use crate::local::server::Handler;
+use crate::proto::scheduler::{Call, call};
+
+const STREAM_ID: &str = "mesos-stream-id";
+
+/// A scheduler's call with what its headers said.
+#[derive(Debug)]
+pub(super) struct SchedulerRequest {
+    pub(super) call: Call,
+    pub(super) principal: Option<String>,
+    pub(super) stream_id: Option<String>,
+    /// What a subscriber reads; JSON for calls that have no use for it.
+    pub(super) content_type: ContentType,
+}
+
+/// The routes of the master.
+pub(in crate::local) fn handler(core: &Arc<Core>) -> Handler {
+    let core = Arc::clone(core);
+    Arc::new(move |request| {
+        let is_internal = request.headers.contains_key("libprocess-from")
+            || request
+                .headers
+                .get("user-agent")
+                .is_some_and(|agent| agent.as_bytes().starts_with(b"libprocess/"));
+        if is_internal && request.method == Method::POST {
+            return Reply::not_found();
+        }
+        match request.path.as_str() {
+            "/api/v1/scheduler" | "/master/api/v1/scheduler" => scheduler(&core, request),
+            "/health" | "/master/health" => Reply::ok(),
+            "/api/v1" | "/master/api/v1" => Reply::status(
+                StatusCode::NOT_IMPLEMENTED,
+                "The operator API is not covered by this local cluster",
+            ),
+            _ => Reply::not_found(),
+        }
+    })
+}
+
+fn scheduler(core: &Arc<Core>, request: &ApiRequest) -> Reply {
+    let checked = match checked(core, request) {
+        Ok(checked) => checked,
+        Err(refusal) => return refusal,
+    };
+    let reply = core.run(|world| match &mut world.master {
+        Some(master) => master.scheduler_call(checked),
+        // The connection is about to be cut.
+        None => Reply::status(StatusCode::SERVICE_UNAVAILABLE, "No leader elected"),
+    });
+    let Reply::Stream {
+        content_type,
+        stream_id: Some(stream_id),
+        body,
+    } = reply
+    else {
+        return reply;
+    };
+    let (core, ended) = (Arc::downgrade(core), stream_id.clone());
+    let body = body.on_end(move || {
+        if let Some(core) = core.upgrade() {
+            core.run(|world| {
+                if let Some(master) = &mut world.master {
+                    master.stream_ended(&ended);
+                }
+            });
+        }
+    });
+    Reply::Stream {
+        content_type,
+        stream_id: Some(stream_id),
+        body,
+    }
+}
+
+fn checked(core: &Core, request: &ApiRequest) -> Result<SchedulerRequest, Reply> {
+    let principal = http::authenticate(&request.headers, &core.config.credentials)?;
+    let call: Call = http::read_call(request)?;
+    validation::call(&call, principal.as_deref())
+        .map_err(|why| Reply::bad_request(format!("Failed to validate scheduler::Call: {why}")))?;
+    let kind = call.r#type();
+    let content_type = match kind {
+        call::Type::Subscribe | call::Type::ReconcileOperations => {
+            http::acceptable(&request.headers)?
+        }
+        _ => ContentType::default(),
+    };
+    let stream_id = request.headers.get(STREAM_ID);
+    let stream_id = stream_id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+    if kind == call::Type::Subscribe && stream_id.is_some() {
+        return Err(Reply::bad_request(
+            "Subscribe calls should not include the 'Mesos-Stream-Id' header",
+        ));
+    }
+    Ok(SchedulerRequest {
+        call,
+        principal,
+        stream_id,
+        content_type,
+    })
+}
+
+impl Master {
+    fn scheduler_call(&mut self, request: SchedulerRequest) -> Reply {
+        if request.call.r#type() == call::Type::Subscribe {
+            return self.subscribe(request);
+        }
+        let framework_id = request.call.framework_id.clone().unwrap_or_default();
+        let Some(framework) = self.frameworks.get(&framework_id) else {
+            return Reply::bad_request("Framework cannot be found");
+        };
+        match may_call(framework, &request) {
+            Ok(()) => self.call(&framework_id, request.call),
+            Err(refusal) => refusal,
+        }
+    }
+}
+
+/// Whether this call comes from the framework's current subscription.
+fn may_call(framework: &Framework, request: &SchedulerRequest) -> Result<(), Reply> {
+    if let Some(principal) = &request.principal
+        && framework.info.principal.as_ref() != Some(principal)
+    {
+        return Err(Reply::bad_request(format!(
+            "Authenticated principal '{principal}' does not match principal '{}' set in `FrameworkInfo`",
+            framework.info.principal()
+        )));
+    }
+    let Connection::Connected(stream) = &framework.connection else {
+        return Err(Reply::forbidden("Framework is not subscribed"));
+    };
+    match &request.stream_id {
+        None => Err(Reply::bad_request(
+            "All non-subscribe calls should include the 'Mesos-Stream-Id' header",
+        )),
+        Some(stream_id) if *stream_id != stream.id => Err(Reply::bad_request(format!(
+            "The stream ID '{stream_id}' included in this request didn't match the stream ID \
+             currently associated with framework ID {}",
+            framework.id
+        ))),
+        Some(_) => Ok(()),
+    }
+}

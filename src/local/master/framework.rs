@@ -1,0 +1,168 @@
+//! One framework, as the master knows it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::filters::Filter;
+use crate::local::stream::EventStream;
+use crate::proto::framework_info::capability;
+use crate::proto::scheduler::{Event, event};
+use crate::proto::{
+    AgentId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Task, TaskId, TaskState,
+};
+use crate::resources::Resources;
+
+#[derive(Debug)]
+pub(super) struct Framework {
+    pub(super) id: FrameworkId,
+    /// With the id filled in.
+    pub(super) info: FrameworkInfo,
+    pub(super) connection: Connection,
+    /// Counts disconnections, so that a time-out knows whether it is still meant.
+    pub(super) disconnections: u64,
+    pub(super) suppressed: BTreeSet<String>,
+    pub(super) filters: BTreeMap<(AgentId, String), Vec<Filter>>,
+    pub(super) tasks: BTreeMap<TaskId, MasterTask>,
+    pub(super) executors: BTreeMap<(AgentId, ExecutorId), MasterExecutor>,
+    /// Offered or used, by role; without marks of allocation.
+    pub(super) allocated: BTreeMap<String, Resources>,
+}
+
+#[derive(Debug)]
+pub(super) enum Connection {
+    /// Known from an agent only: its scheduler has not come back since this master started.
+    Recovered,
+    Connected(Stream),
+    Disconnected,
+}
+
+/// The current subscription.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) id: String,
+    pub(super) events: EventStream<Event>,
+}
+
+#[derive(Debug)]
+pub(super) struct MasterTask {
+    /// `status_update_state` and `status_update_uuid` are those of the update last forwarded.
+    pub(super) task: Task,
+    pub(super) role: String,
+    /// What it holds; nothing once it is terminal.
+    pub(super) resources: Resources,
+}
+
+#[derive(Debug)]
+pub(super) struct MasterExecutor {
+    pub(super) info: ExecutorInfo,
+    pub(super) role: String,
+    pub(super) resources: Resources,
+}
+
+impl Framework {
+    pub(super) fn new(id: FrameworkId, mut info: FrameworkInfo, connection: Connection) -> Self {
+        info.id = Some(id.clone());
+        Self {
+            id,
+            info,
+            connection,
+            disconnections: 0,
+            suppressed: BTreeSet::new(),
+            filters: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            executors: BTreeMap::new(),
+            allocated: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn stream_id(&self) -> Option<&str> {
+        match &self.connection {
+            Connection::Connected(stream) => Some(&stream.id),
+            Connection::Recovered | Connection::Disconnected => None,
+        }
+    }
+
+    /// Sends an event, if somebody is subscribed.
+    pub(super) fn send(&self, event: &Event) {
+        if let Connection::Connected(stream) = &self.connection {
+            stream.events.send(event);
+        }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        matches!(self.connection, Connection::Connected(_))
+    }
+
+    pub(super) fn has(&self, capability: capability::Type) -> bool {
+        has_capability(&self.info, capability)
+    }
+
+    /// The roles it is subscribed to.
+    pub(super) fn roles(&self) -> BTreeSet<String> {
+        roles(&self.info)
+    }
+
+    /// The state for "not there any more": `partition_aware`, or LOST for those who do not know it.
+    pub(super) fn lost_state(&self, partition_aware: TaskState) -> TaskState {
+        if self.has(capability::Type::PartitionAware) {
+            partition_aware
+        } else {
+            TaskState::TaskLost
+        }
+    }
+
+    /// Books `resources` as held by this framework under `role`.
+    pub(super) fn book(&mut self, role: &str, resources: &Resources) {
+        let allocated = self.allocated.entry(role.to_owned()).or_default();
+        *allocated += &resources.unallocated();
+    }
+
+    pub(super) fn unbook(&mut self, role: &str, resources: &Resources) {
+        if let Some(allocated) = self.allocated.get_mut(role) {
+            *allocated -= &resources.unallocated();
+        }
+    }
+}
+
+pub(super) fn has_capability(info: &FrameworkInfo, capability: capability::Type) -> bool {
+    let mut own = info.capabilities.iter();
+    own.any(|own| own.r#type == Some(capability.into()))
+}
+
+/// The roles of `info`, whichever of the two fields states them.
+#[expect(deprecated, reason = "frameworks without MULTI_ROLE state one `role`")]
+pub(super) fn roles(info: &FrameworkInfo) -> BTreeSet<String> {
+    if has_capability(info, capability::Type::MultiRole) {
+        info.roles.iter().cloned().collect()
+    } else {
+        let role = info.role.clone().unwrap_or_else(|| "*".to_owned());
+        BTreeSet::from([role])
+    }
+}
+
+/// An event of `kind` without content yet.
+pub(super) fn event(kind: event::Type) -> Event {
+    Event {
+        r#type: Some(kind.into()),
+        ..Default::default()
+    }
+}
+
+/// Whether nothing follows on `state` (`src/common/protobuf_utils.cpp`).
+pub(in crate::local) fn is_terminal(state: TaskState) -> bool {
+    match state {
+        TaskState::TaskFinished
+        | TaskState::TaskFailed
+        | TaskState::TaskKilled
+        | TaskState::TaskError
+        | TaskState::TaskLost
+        | TaskState::TaskDropped
+        | TaskState::TaskGone
+        | TaskState::TaskGoneByOperator => true,
+        TaskState::TaskStaging
+        | TaskState::TaskStarting
+        | TaskState::TaskRunning
+        | TaskState::TaskKilling
+        | TaskState::TaskUnreachable
+        | TaskState::TaskUnknown => false,
+    }
+}

@@ -1,0 +1,43 @@
+//! A whole Mesos cluster in this process: one master and its agents, for trying out, for tests and for demonstrations.
+//!
+//! Any v1 HTTP client can talk to it: master and agents listen on loopback TCP and speak the real wire. What is covered
+//! behaves as Apache Mesos 1.11.0 does, down to status codes and texts:
+//!
+//! - the scheduler API of the master: subscriptions, failover, offers, filters, `LAUNCH`, `LAUNCH_GROUP`, status updates
+//!   and their acknowledgement, reconciliation, kills, messages, teardown;
+//! - the executor API of the agents: executors are child processes in sandboxes, with Mesos's environment variables.
+//!
+//! Not covered in this version: command tasks without an own executor, URIs, containers, switching users, operations on
+//! reservations and volumes (they are refused), quota, maintenance, the operator API.
+//!
+//! # Examples
+//! ```
+//! use mesos_framework::local::LocalCluster;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let cluster = LocalCluster::builder().agents(2).start().await?;
+//! assert!(cluster.master_address().starts_with("127.0.0.1:"));
+//! assert_eq!(cluster.agent_addresses().len(), 2);
+//! cluster.shutdown().await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod agent;
+mod builder;
+mod cluster;
+mod config;
+mod core;
+mod http;
+mod master;
+mod messages;
+mod server;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod world;
+
+pub use builder::LocalClusterBuilder;
+pub use cluster::LocalCluster;

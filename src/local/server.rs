@@ -1,0 +1,141 @@
+//! HTTP/1.1 on a listener: one task per connection, requests of one connection in their order.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::http::{ApiRequest, Reply};
+
+/// Longest request body. Mesos has no limit; this one only keeps a broken client from filling the memory.
+const MAX_BODY_SIZE: usize = 256 * 1024 * 1024;
+
+/// Wait after a failed accept, which is mostly for want of file descriptors.
+const ACCEPT_RETRY: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Answers a request; never waits.
+pub(super) type Handler = Arc<dyn Fn(&ApiRequest) -> Reply + Send + Sync>;
+
+/// Serves `listener` until `stop`, which also cuts all its connections where they are.
+pub(super) fn serve(
+    listener: TcpListener,
+    handler: Handler,
+    tasks: &TaskTracker,
+    stop: CancellationToken,
+) {
+    let connections = tasks.clone();
+    tasks.spawn(async move {
+        let accepting = accept(listener, handler, connections, stop.clone());
+        stop.run_until_cancelled(accepting).await;
+    });
+}
+
+async fn accept(
+    listener: TcpListener,
+    handler: Handler,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let connection = connection(stream, Arc::clone(&handler));
+                tasks.spawn(stop.clone().run_until_cancelled_owned(connection));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "connection not accepted");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, handler: Handler) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "connection without nodelay");
+    }
+    let service = service_fn(move |request| respond(Arc::clone(&handler), request));
+    let connection = http1::Builder::new()
+        .title_case_headers(true)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+async fn respond(
+    handler: Handler,
+    request: Request<Incoming>,
+) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let reply = match Limited::new(body, MAX_BODY_SIZE).collect().await {
+        Ok(body) => handler(&ApiRequest {
+            method: parts.method,
+            path: plain_path(parts.uri.path()),
+            headers: parts.headers,
+            body: body.to_bytes(),
+        }),
+        Err(error) => {
+            tracing::debug!(%error, "request body not read");
+            Reply::status(StatusCode::PAYLOAD_TOO_LARGE, "")
+        }
+    };
+    Ok(response(reply))
+}
+
+/// The path without trailing slash and with its parentheses literal, as routes are written.
+fn plain_path(path: &str) -> String {
+    let path = path.replace("%28", "(").replace("%29", ")");
+    path.trim_end_matches('/').to_owned()
+}
+
+fn response(reply: Reply) -> Response<BoxBody<Bytes, Infallible>> {
+    match reply {
+        Reply::Plain {
+            status,
+            text,
+            header,
+        } => {
+            let is_empty = text.is_empty();
+            let mut response = Response::new(Full::new(Bytes::from(text)).boxed());
+            *response.status_mut() = status;
+            let headers = response.headers_mut();
+            if !is_empty {
+                let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+                headers.insert(header::CONTENT_TYPE, plain);
+            }
+            if let Some((name, value)) = header
+                && let Ok(value) = HeaderValue::from_str(&value)
+            {
+                headers.insert(name, value);
+            }
+            response
+        }
+        Reply::Stream {
+            content_type,
+            stream_id,
+            body,
+        } => {
+            let mut response = Response::new(body.boxed());
+            let headers = response.headers_mut();
+            let media_type = HeaderValue::from_static(content_type.media_type());
+            headers.insert(header::CONTENT_TYPE, media_type);
+            if let Some(Ok(id)) = stream_id.map(|id| HeaderValue::from_str(&id)) {
+                headers.insert("mesos-stream-id", id);
+            }
+            response
+        }
+    }
+}
