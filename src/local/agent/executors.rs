@@ -16,8 +16,8 @@ use crate::proto::executor::{Event, call, event};
 use crate::proto::network_info::IpAddress;
 use crate::proto::task_status::Reason;
 use crate::proto::{
-    ContainerId, ContainerStatus, ExecutorId, FrameworkId, NetworkInfo, TaskGroupInfo, TaskId, TaskInfo,
-    TaskState,
+    ContainerId, ContainerStatus, ExecutorId, FrameworkId, NetworkInfo, TaskGroupInfo, TaskId,
+    TaskInfo, TaskState,
 };
 
 impl Agent {

@@ -171,7 +171,11 @@ pub(super) struct Scheduler {
 /// A framework with everything that is modern, which survives disconnections.
 pub(super) fn framework() -> FrameworkInfo {
     use framework_info::{Capability, capability::Type};
-    let capabilities = [Type::MultiRole, Type::ReservationRefinement, Type::PartitionAware];
+    let capabilities = [
+        Type::MultiRole,
+        Type::ReservationRefinement,
+        Type::PartitionAware,
+    ];
     FrameworkInfo {
         user: "root".to_owned(),
         name: "test".to_owned(),
@@ -209,8 +213,7 @@ pub(super) fn call(kind: call::Type) -> Call {
 pub(super) async fn subscribe(address: &str, info: &FrameworkInfo) -> (Answer, Events<Event>) {
     let headers = [("Content-Type", PROTOBUF), ("Accept", PROTOBUF)];
     let body = subscribe_call(info).encode_to_vec();
-    let (answer, connection) =
-        request(address, "POST /api/v1/scheduler", &headers, &body).await;
+    let (answer, connection) = request(address, "POST /api/v1/scheduler", &headers, &body).await;
     (answer, Events::of(connection))
 }
 
@@ -249,7 +252,12 @@ impl Scheduler {
 
     pub(super) async fn offer(&mut self) -> Offer {
         self.events
-            .find(|event| event.offers.as_ref().and_then(|own| own.offers.first().cloned()))
+            .find(|event| {
+                event
+                    .offers
+                    .as_ref()
+                    .and_then(|own| own.offers.first().cloned())
+            })
             .await
     }
 

@@ -35,7 +35,9 @@ async fn an_executor_that_exits_fails_its_task_and_is_reported() {
     assert_eq!(offer.hostname, "localhost");
     assert_eq!(offer.allocation_info.as_ref().unwrap().role(), "web");
     let command = "test \"$MESOS_EXECUTOR_ID\" = executor && test -z \"$HOME\" && exit 5";
-    scheduler.launch(&offer, vec![task(&offer, "t1", command)]).await;
+    scheduler
+        .launch(&offer, vec![task(&offer, "t1", command)])
+        .await;
     let failure = scheduler.failure().await;
     assert_eq!(failure.status, Some(5 << 8));
     let status = scheduler.update().await;
@@ -52,13 +54,24 @@ async fn updates_are_delivered_until_acknowledged_one_at_a_time() {
     let cluster = cluster().await;
     let mut scheduler = Scheduler::start(&cluster.master_address(), &framework()).await;
     let offer = scheduler.offer().await;
-    scheduler.launch(&offer, vec![task(&offer, "t1", SLEEP)]).await;
+    scheduler
+        .launch(&offer, vec![task(&offer, "t1", SLEEP)])
+        .await;
     let mut executor = Executor::start(&cluster.agent_addresses()[0], &scheduler.id).await;
     let launched = executor.events.find(|event| event.launch.clone()).await;
     assert_eq!(launched.task.task_id.value, "t1");
-    assert_eq!(executor.update("t1", TaskState::TaskRunning).await.status, 202);
-    assert_eq!(executor.update("t1", TaskState::TaskFinished).await.status, 202);
-    executor.events.find(|event| event.acknowledged.clone()).await;
+    assert_eq!(
+        executor.update("t1", TaskState::TaskRunning).await.status,
+        202
+    );
+    assert_eq!(
+        executor.update("t1", TaskState::TaskFinished).await.status,
+        202
+    );
+    executor
+        .events
+        .find(|event| event.acknowledged.clone())
+        .await;
     let running = scheduler.update().await;
     assert_eq!(running.state(), TaskState::TaskRunning);
     assert!(running.container_status.is_some());
@@ -97,7 +110,9 @@ async fn tasks_survive_the_master() {
     let mut info = framework();
     let mut scheduler = Scheduler::start(&cluster.master_address(), &info).await;
     let offer = scheduler.offer().await;
-    scheduler.launch(&offer, vec![task(&offer, "t1", SLEEP)]).await;
+    scheduler
+        .launch(&offer, vec![task(&offer, "t1", SLEEP)])
+        .await;
     let executor = Executor::start(&cluster.agent_addresses()[0], &scheduler.id).await;
     executor.update("t1", TaskState::TaskRunning).await;
     let running = scheduler.update().await;
@@ -141,7 +156,10 @@ async fn whoever_subscribes_last_has_the_framework_until_teardown() {
         assert!(event.error.is_none());
     }
     let after = second.call(call(call::Type::Revive)).await;
-    assert_eq!((after.status, after.body.as_str()), (400, "Framework cannot be found"));
+    assert_eq!(
+        (after.status, after.body.as_str()),
+        (400, "Framework cannot be found")
+    );
     let (answer, mut events) = subscribe(&master, &info).await;
     assert_eq!(answer.status, 200);
     let removed = events.next().await.unwrap().error.unwrap();
@@ -155,7 +173,9 @@ async fn a_task_that_waits_for_its_executor_is_killed_by_the_agent() {
     let cluster = cluster().await;
     let mut scheduler = Scheduler::start(&cluster.master_address(), &framework()).await;
     let offer = scheduler.offer().await;
-    scheduler.launch(&offer, vec![task(&offer, "t1", SLEEP)]).await;
+    scheduler
+        .launch(&offer, vec![task(&offer, "t1", SLEEP)])
+        .await;
     scheduler.kill("t1").await;
     let killed = scheduler.update().await;
     assert_eq!(killed.state(), TaskState::TaskKilled);
@@ -179,7 +199,9 @@ async fn a_launch_on_used_offers_is_dropped_and_invalid_tasks_are_errors() {
         .to_protos();
     let mut slashed = task(&offer, "a/b", SLEEP);
     slashed.executor = None;
-    scheduler.launch(&offer, vec![greedy.clone(), slashed]).await;
+    scheduler
+        .launch(&offer, vec![greedy.clone(), slashed])
+        .await;
     let error = scheduler.update().await;
     assert_eq!(error.state(), TaskState::TaskError);
     assert_eq!(
@@ -195,7 +217,10 @@ async fn a_launch_on_used_offers_is_dropped_and_invalid_tasks_are_errors() {
     let dropped = scheduler.update().await;
     assert_eq!(dropped.state(), TaskState::TaskDropped);
     assert_eq!(dropped.reason(), Reason::InvalidOffers);
-    let why = format!("Task launched with invalid offers: Offer {} is no longer valid", offer.id);
+    let why = format!(
+        "Task launched with invalid offers: Offer {} is no longer valid",
+        offer.id
+    );
     assert_eq!(dropped.message(), why);
     cluster.shutdown().await;
 }
@@ -227,14 +252,15 @@ async fn a_framework_without_failover_timeout_ends_with_its_stream() {
     info.failover_timeout = None;
     let mut scheduler = Scheduler::start(&cluster.master_address(), &info).await;
     let offer = scheduler.offer().await;
-    scheduler.launch(&offer, vec![task(&offer, "t1", SLEEP)]).await;
+    scheduler
+        .launch(&offer, vec![task(&offer, "t1", SLEEP)])
+        .await;
     let mut executor = Executor::start(&cluster.agent_addresses()[0], &scheduler.id).await;
     executor.events.find(|event| event.launch.clone()).await;
     info.id = Some(scheduler.id.clone());
     drop(scheduler);
-    let is_shutdown = |event: &executor::Event| {
-        (event.r#type() == executor::event::Type::Shutdown).then_some(())
-    };
+    let is_shutdown =
+        |event: &executor::Event| (event.r#type() == executor::event::Type::Shutdown).then_some(());
     executor.events.find(is_shutdown).await;
     let (_, mut events) = subscribe(&cluster.master_address(), &info).await;
     let error = events.find(|event| event.error.clone()).await;
@@ -271,7 +297,13 @@ async fn requests_are_refused_with_mesos_statuses_and_texts() {
             405,
             "405 Method Not Allowed. Expecting one of { 'POST' }, but received 'GET'.",
         ),
-        (path, &[basic], &body, 400, "Expecting 'Content-Type' to be present"),
+        (
+            path,
+            &[basic],
+            &body,
+            400,
+            "Expecting 'Content-Type' to be present",
+        ),
         (
             path,
             &[basic, charset],
@@ -279,7 +311,13 @@ async fn requests_are_refused_with_mesos_statuses_and_texts() {
             415,
             "Expecting 'Content-Type' of application/json or application/x-protobuf",
         ),
-        (path, &[basic, protobuf], b"\xff", 400, "Failed to parse body into Call protobuf"),
+        (
+            path,
+            &[basic, protobuf],
+            b"\xff",
+            400,
+            "Failed to parse body into Call protobuf",
+        ),
         (
             path,
             &[basic, protobuf],
@@ -301,13 +339,22 @@ async fn requests_are_refused_with_mesos_statuses_and_texts() {
             400,
             "Subscribe calls should not include the 'Mesos-Stream-Id' header",
         ),
-        (path, &[basic, protobuf], &revive, 400, "Framework cannot be found"),
+        (
+            path,
+            &[basic, protobuf],
+            &revive,
+            400,
+            "Framework cannot be found",
+        ),
     ];
     for (start, headers, body, status, text) in cases {
         let (answer, _) = request(&master, start, headers, body).await;
         assert_eq!((answer.status, answer.body.as_str()), (status, text));
     }
-    assert_eq!(request(&master, "GET /health", &[], b"").await.0.status, 200);
+    assert_eq!(
+        request(&master, "GET /health", &[], b"").await.0.status,
+        200
+    );
     assert_eq!(request(&master, "GET /none", &[], b"").await.0.status, 404);
     cluster.shutdown().await;
 }
@@ -323,7 +370,9 @@ async fn shutdown_leaves_no_process_and_no_file() {
     let mut scheduler = Scheduler::start(&cluster.master_address(), &framework()).await;
     let offer = scheduler.offer().await;
     let command = "sleep 1000 & echo $! > pid; echo $$ > own; exec sleep 1000";
-    scheduler.launch(&offer, vec![task(&offer, "t1", command)]).await;
+    scheduler
+        .launch(&offer, vec![task(&offer, "t1", command)])
+        .await;
     let latest = directory
         .join("agents/0/work/slaves")
         .join(&offer.agent_id.value)
