@@ -193,7 +193,7 @@ impl LocalClusterBuilder {
         LocalCluster::start(config, is_temporary).await
     }
 
-    fn checked(self) -> Result<Config> {
+    pub(super) fn checked(self) -> Result<Config> {
         let temporary = || {
             let name = format!("mesos-framework-{}", uuid::Uuid::new_v4());
             std::env::temp_dir().join(name)

@@ -78,14 +78,6 @@ impl EventBody {
     }
 }
 
-#[cfg(test)]
-impl EventBody {
-    /// The records queued so far, framed.
-    pub(super) fn queued(&mut self) -> Vec<Bytes> {
-        std::iter::from_fn(|| self.records.try_recv().ok()).collect()
-    }
-}
-
 impl Drop for EventBody {
     fn drop(&mut self) {
         if let Some(on_end) = self.on_end.take() {

@@ -62,7 +62,7 @@ fn reads_both_reservation_formats_as_one() {
         role: Some("web".to_owned()),
         ..Default::default()
     };
-    let both = Resources::from_protos(&[older.clone()]).unwrap();
+    let both = Resources::from_protos(std::slice::from_ref(&older)).unwrap();
     assert_eq!(both, parsed("cpus(web):1"));
     assert_eq!(both.to_unrefined_protos(), vec![older]);
     let unreserved = parsed("cpus:1").to_unrefined_protos();

@@ -106,7 +106,7 @@ fn latest(task: &MasterTask) -> TaskStatus {
         state: task.state,
         message: Some("Reconciliation: Latest task state".to_owned()),
         healthy: last.and_then(|last| last.healthy),
-        check_status: last.and_then(|last| last.check_status.clone()),
+        check_status: last.and_then(|last| last.check_status),
         container_status: last.and_then(|last| last.container_status.clone()),
         ..reconciliation()
     }

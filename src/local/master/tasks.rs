@@ -205,7 +205,7 @@ pub(in crate::local) fn task_of(
         discovery: task.discovery.clone(),
         container: task.container.clone(),
         health_check: task.health_check.clone(),
-        kill_policy: task.kill_policy.clone(),
+        kill_policy: task.kill_policy,
         limits: task.limits.clone(),
         ..Default::default()
     }

@@ -272,11 +272,15 @@ impl Scheduler {
     }
 
     pub(super) async fn launch(&self, offer: &Offer, tasks: Vec<TaskInfo>) {
-        let operation = offer::Operation {
+        let launch = offer::Operation {
             r#type: Some(offer::operation::Type::Launch.into()),
             launch: Some(offer::operation::Launch { task_infos: tasks }),
             ..Default::default()
         };
+        self.accept(offer, launch).await;
+    }
+
+    pub(super) async fn accept(&self, offer: &Offer, operation: offer::Operation) {
         let mut accept = call(call::Type::Accept);
         accept.accept = Some(call::Accept {
             offer_ids: vec![offer.id.clone()],

@@ -1,16 +1,20 @@
 //! The cluster over its real wire.
+#![cfg(unix)]
 
 mod client;
+mod refusals;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use client::{Executor, Scheduler, call, framework, request, subscribe, subscribe_call, task};
-use prost::Message as _;
+use client::{Executor, Scheduler, call, framework, subscribe, task};
 
 use super::LocalCluster;
+use crate::proto::offer::{Operation, operation};
 use crate::proto::scheduler::call;
 use crate::proto::task_status::{Reason, Source};
-use crate::proto::{TaskState, executor};
+use crate::proto::{Offer, TaskState, executor};
+use crate::resources::Resources;
 
 /// An executor that does nothing by itself: the test speaks for it.
 const SLEEP: &str = "exec sleep 1000";
@@ -194,9 +198,7 @@ async fn a_launch_on_used_offers_is_dropped_and_invalid_tasks_are_errors() {
     let mut scheduler = Scheduler::start(&cluster.master_address(), &framework()).await;
     let offer = scheduler.offer().await;
     let mut greedy = task(&offer, "greedy", SLEEP);
-    greedy.resources = crate::resources::Resources::parse("cpus:100")
-        .unwrap()
-        .to_protos();
+    greedy.resources = Resources::parse("cpus:100").unwrap().to_protos();
     let mut slashed = task(&offer, "a/b", SLEEP);
     slashed.executor = None;
     scheduler
@@ -222,6 +224,87 @@ async fn a_launch_on_used_offers_is_dropped_and_invalid_tasks_are_errors() {
         offer.id
     );
     assert_eq!(dropped.message(), why);
+    cluster.shutdown().await;
+}
+
+/// Two tasks under the executor of the first.
+fn group(scheduler: &Scheduler, offer: &Offer, disk: &str) -> Operation {
+    let mut tasks = vec![task(offer, "t1", SLEEP), task(offer, "t2", SLEEP)];
+    let mut executor = tasks[0].executor.take().unwrap();
+    tasks[1].executor = None;
+    executor.framework_id = Some(scheduler.id.clone());
+    executor.r#type = Some(crate::proto::executor_info::Type::Custom.into());
+    let resources = Resources::parse(&format!("cpus:0.1;mem:32;{disk}")).unwrap();
+    executor.resources = resources.to_protos();
+    Operation {
+        r#type: Some(operation::Type::LaunchGroup.into()),
+        launch_group: Some(operation::LaunchGroup {
+            executor,
+            task_group: crate::proto::TaskGroupInfo { tasks },
+        }),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn a_task_group_is_launched_whole_or_not_at_all() {
+    let cluster = cluster().await;
+    let mut scheduler = Scheduler::start(&cluster.master_address(), &framework()).await;
+    let offer = scheduler.offer().await;
+    let diskless = group(&scheduler, &offer, "");
+    scheduler.accept(&offer, diskless).await;
+    for _ in 0..2 {
+        let error = scheduler.update().await;
+        assert_eq!(error.reason(), Reason::TaskGroupInvalid);
+        assert_eq!(error.message(), "Executor 'executor' uses no disk");
+    }
+    scheduler.send(call(call::Type::Revive)).await;
+    let offer = scheduler.offer().await;
+    let whole = group(&scheduler, &offer, "disk:16");
+    scheduler.accept(&offer, whole).await;
+    let mut executor = Executor::start(&cluster.agent_addresses()[0], &scheduler.id).await;
+    let launched = executor
+        .events
+        .find(|event| event.launch_group.clone())
+        .await;
+    let ids: Vec<&str> = launched
+        .task_group
+        .tasks
+        .iter()
+        .map(|task| task.task_id.value.as_str())
+        .collect();
+    assert_eq!(ids, ["t1", "t2"]);
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_unused_offer_is_rescinded_and_made_again() {
+    let cluster = LocalCluster::builder()
+        .allocation_interval(Duration::from_millis(50))
+        .offer_timeout(Duration::from_millis(50))
+        .start()
+        .await
+        .unwrap();
+    let mut scheduler = Scheduler::start(&cluster.master_address(), &framework()).await;
+    let offer = scheduler.offer().await;
+    let rescinded = scheduler.events.find(|event| event.rescind.clone()).await;
+    assert_eq!(rescinded.offer_id, offer.id);
+    assert_ne!(scheduler.offer().await.id, offer.id);
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn one_framework_at_a_time_holds_a_resource() {
+    let cluster = cluster().await;
+    let master = cluster.master_address();
+    let mut first = Scheduler::start(&master, &framework()).await;
+    let offer = first.offer().await;
+    let mut second = Scheduler::start(&master, &framework()).await;
+    // What is left over goes to the one that has nothing.
+    first.launch(&offer, vec![task(&offer, "t1", SLEEP)]).await;
+    let rest = second.offer().await;
+    let rest = Resources::from_unchecked(&rest.resources);
+    assert_eq!((rest.scalar("cpus"), rest.scalar("mem")), (3.8, 4032.0));
     cluster.shutdown().await;
 }
 
@@ -268,133 +351,76 @@ async fn a_framework_without_failover_timeout_ends_with_its_stream() {
     cluster.shutdown().await;
 }
 
-#[tokio::test]
-async fn requests_are_refused_with_mesos_statuses_and_texts() {
-    let cluster = LocalCluster::builder()
-        .credential("me", "secret")
-        .start()
-        .await
-        .unwrap();
-    let master = cluster.master_address();
-    let path = "POST /api/v1/scheduler";
-    let basic = ("Authorization", "Basic bWU6c2VjcmV0");
-    let protobuf = ("Content-Type", "application/x-protobuf");
-    let accept = ("Accept", "application/x-protobuf");
-    let body = subscribe_call(&framework()).encode_to_vec();
-    let revive = crate::proto::scheduler::Call {
-        framework_id: Some("none".into()),
-        ..call(call::Type::Revive)
-    }
-    .encode_to_vec();
-    let charset = ("Content-Type", "application/x-protobuf; charset=utf-8");
-    let stream_id = ("Mesos-Stream-Id", "x");
-    let cases: [(&str, &[(&str, &str)], &[u8], u16, &str); 9] = [
-        (path, &[protobuf], &body, 401, "401 Unauthorized."),
-        (
-            "GET /api/v1/scheduler",
-            &[basic],
-            b"",
-            405,
-            "405 Method Not Allowed. Expecting one of { 'POST' }, but received 'GET'.",
-        ),
-        (
-            path,
-            &[basic],
-            &body,
-            400,
-            "Expecting 'Content-Type' to be present",
-        ),
-        (
-            path,
-            &[basic, charset],
-            &body,
-            415,
-            "Expecting 'Content-Type' of application/json or application/x-protobuf",
-        ),
-        (
-            path,
-            &[basic, protobuf],
-            b"\xff",
-            400,
-            "Failed to parse body into Call protobuf",
-        ),
-        (
-            path,
-            &[basic, protobuf],
-            b"",
-            400,
-            "Failed to validate scheduler::Call: Expecting 'type' to be present",
-        ),
-        (
-            path,
-            &[basic, protobuf, ("Accept", "text/html")],
-            &body,
-            406,
-            "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'",
-        ),
-        (
-            path,
-            &[basic, protobuf, accept, stream_id],
-            &body,
-            400,
-            "Subscribe calls should not include the 'Mesos-Stream-Id' header",
-        ),
-        (
-            path,
-            &[basic, protobuf],
-            &revive,
-            400,
-            "Framework cannot be found",
-        ),
-    ];
-    for (start, headers, body, status, text) in cases {
-        let (answer, _) = request(&master, start, headers, body).await;
-        assert_eq!((answer.status, answer.body.as_str()), (status, text));
-    }
-    assert_eq!(
-        request(&master, "GET /health", &[], b"").await.0.status,
-        200
-    );
-    assert_eq!(request(&master, "GET /none", &[], b"").await.0.status, 404);
-    cluster.shutdown().await;
-}
-
-#[tokio::test]
-async fn shutdown_leaves_no_process_and_no_file() {
-    let directory = std::env::temp_dir().join(format!("local-{}", uuid::Uuid::new_v4()));
-    let cluster = LocalCluster::builder()
-        .work_directory(directory.clone())
-        .start()
-        .await
-        .unwrap();
+/// Has an executor and a child of it running; the directory that has their process ids in `own` and `child`.
+async fn busy(cluster: &LocalCluster, work_directory: &Path) -> PathBuf {
     let mut scheduler = Scheduler::start(&cluster.master_address(), &framework()).await;
     let offer = scheduler.offer().await;
-    let command = "sleep 1000 & echo $! > pid; echo $$ > own; exec sleep 1000";
-    scheduler
-        .launch(&offer, vec![task(&offer, "t1", command)])
-        .await;
-    let latest = directory
+    let command = "sleep 1000 & echo $! > child; echo $$ > own; mv own ready; exec sleep 1000";
+    let tasks = vec![task(&offer, "t1", command)];
+    scheduler.launch(&offer, tasks).await;
+    let latest = work_directory
         .join("agents/0/work/slaves")
         .join(&offer.agent_id.value)
         .join("frameworks")
         .join(&scheduler.id.value)
         .join("executors/executor/runs/latest");
     let written = async {
-        while std::fs::read_to_string(latest.join("own")).is_err() {
+        while !latest.join("ready").exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     let waited = tokio::time::timeout(Duration::from_secs(20), written).await;
     waited.expect("the executor writes its files");
+    latest
+}
+
+fn is_alive(pid_file: &Path) -> bool {
+    let text = std::fs::read_to_string(pid_file).unwrap();
+    let id = nix::unistd::Pid::from_raw(text.trim().parse().unwrap());
+    // A killed grandchild may stay a zombie if nobody adopts it.
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    nix::sys::signal::kill(id, None).is_ok() && !stat.contains(") Z")
+}
+
+/// A killed process takes a moment to go.
+fn wait_for_end(pid_file: &Path) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while is_alive(pid_file) {
+        assert!(std::time::Instant::now() < deadline, "not killed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn work_directory() -> PathBuf {
+    std::env::temp_dir().join(format!("local-{}", uuid::Uuid::new_v4()))
+}
+
+#[tokio::test]
+async fn shutdown_leaves_no_process() {
+    let directory = work_directory();
+    let builder = LocalCluster::builder().work_directory(directory.clone());
+    let cluster = builder.start().await.unwrap();
+    let sandbox = busy(&cluster, &directory).await;
     cluster.shutdown().await;
-    let alive = |name: &str| {
-        let text = std::fs::read_to_string(latest.join(name)).unwrap();
-        let id = nix::unistd::Pid::from_raw(text.trim().parse().unwrap());
-        // A killed grandchild may stay a zombie if nobody adopts it.
-        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        nix::sys::signal::kill(id, None).is_ok() && !stat.contains(") Z")
-    };
-    assert!(!alive("own"));
-    assert!(!alive("pid"));
+    assert!(!is_alive(&sandbox.join("ready")), "reaped");
+    wait_for_end(&sandbox.join("child"));
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn the_end_of_the_runtime_leaves_no_process() {
+    let directory = work_directory();
+    let builder = LocalCluster::builder().work_directory(directory.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let sandbox = runtime.block_on(async {
+        let cluster = builder.start().await.unwrap();
+        busy(&cluster, &directory).await
+    });
+    drop(runtime);
+    wait_for_end(&sandbox.join("ready"));
+    wait_for_end(&sandbox.join("child"));
     std::fs::remove_dir_all(&directory).unwrap();
 }
