@@ -18,7 +18,7 @@ use crate::framework::scalar;
 pub const FINISH: &str = "finish";
 /// Data of a task that runs until it is killed, or until the executor gets [`finish`] with its id.
 pub const RUN: &str = "run";
-/// What the executor sends when it is subscribed again.
+/// Message of the status that every running task sends when the executor is subscribed again.
 pub const REREGISTERED: &str = "reregistered";
 
 /// Data of a task that tells `count` times that it is running (messages `0`, `1`, …), and finishes.
@@ -69,6 +69,10 @@ fn runs_as_executor() {
     if std::env::var_os("MESOS_EXECUTOR_ID").is_none() {
         return;
     }
+    tracing_subscriber::fmt()
+        .with_env_filter("mesos_framework=debug")
+        .with_writer(std::io::stderr)
+        .init();
     let executor = TestExecutor {
         running: BTreeSet::new(),
     };
@@ -114,7 +118,11 @@ impl Executor for TestExecutor {
     async fn shutdown(&mut self, _: &ExecutorHandle) {}
 
     async fn reregistered(&mut self, driver: &ExecutorHandle, _: AgentInfo) {
-        driver.send_framework_message(REREGISTERED).await.unwrap();
+        for task_id in &self.running {
+            let task_id = task_id.as_str().into();
+            let message = Some(REREGISTERED.to_owned());
+            send(driver, &task_id, TaskState::TaskRunning, message).await;
+        }
     }
 
     async fn framework_message(&mut self, driver: &ExecutorHandle, data: Bytes) {

@@ -139,29 +139,37 @@ async fn a_task_of_a_checkpointing_framework_outlives_its_agent() {
     let mut framework = Framework::register(&cluster.address(), info).await;
     let task = framework.run("checkpointed", RUN).await;
     cluster.restart_agent();
-    let is_back = |callback: &Callback| match callback {
-        Callback::Message(_, _, data) if data == REREGISTERED => Some(()),
-        Callback::Status(status) => {
-            assert!(is_live(status.state()), "{status:?}");
-            None
-        }
-        _ => None,
-    };
-    framework.until("the executor's return", is_back).await;
+    framework
+        .until("the executor's return", |callback| match callback {
+            Callback::Status(status) if status.task_id == task.task_id => {
+                assert!(is_live(status.state()), "{status:?}");
+                (status.message() == REREGISTERED).then_some(())
+            }
+            _ => None,
+        })
+        .await;
     finishes_when_told(&mut framework, &task).await;
     framework.teardown().await;
     cluster.shutdown().await;
 }
 
+/// Messages are lost while the executor is between two subscriptions.
 async fn finishes_when_told(framework: &mut Framework, task: &TaskInfo) {
     let executor_id = task.executor.clone().unwrap().executor_id;
-    let order = finish(&task.task_id);
-    framework
-        .handle
-        .send_framework_message(executor_id, task.agent_id.clone(), order)
-        .await
-        .unwrap();
-    framework
-        .comes_to(&task.task_id, TaskState::TaskFinished)
-        .await;
+    let mut repeat = tokio::time::interval(REPEAT);
+    let handle = framework.handle.clone();
+    let told = async {
+        loop {
+            repeat.tick().await;
+            let (executor_id, agent_id) = (executor_id.clone(), task.agent_id.clone());
+            handle
+                .send_framework_message(executor_id, agent_id, finish(&task.task_id))
+                .await
+                .unwrap();
+        }
+    };
+    tokio::select! {
+        _ = framework.comes_to(&task.task_id, TaskState::TaskFinished) => {}
+        () = told => {}
+    }
 }
