@@ -11,7 +11,7 @@ use mesos_framework::proto::{
 
 use crate::cluster::Cluster;
 use crate::executor_role::{FINISH, RUN, executor, exit, finish};
-use crate::framework::{Framework, info, refuse_for_good, scalar, task};
+use crate::framework::{Framework, info, is_live, refuse_for_good, scalar, task};
 use crate::recorder::Callback;
 
 #[tokio::test]
@@ -303,7 +303,7 @@ async fn an_invalid_task_does_not_harm_its_neighbours() {
     framework
         .until("both tasks' ends", |callback| {
             if let Callback::Status(status) = callback
-                && !crate::framework::is_live(status.state())
+                && !is_live(status.state())
             {
                 ends.insert(status.task_id.value.clone(), status.state());
             }

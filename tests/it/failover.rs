@@ -83,7 +83,8 @@ async fn an_update_that_nobody_acknowledged_comes_to_the_next_scheduler() {
     first.handle.stop_for_failover();
     first.driver.join().await.unwrap();
 
-    // The agent sends it again 10 s after the first time.
+    // The master tells the agents of the new scheduler, and they send again at once what is not acknowledged
+    // (`Slave::updateFramework`, `src/slave/slave.cpp`, Apache Mesos 1.11.0).
     let mut second = Framework::register(&cluster.address(), same_framework(&first)).await;
     let again = second.status(&task.task_id).await;
     assert_eq!(

@@ -1,6 +1,6 @@
 //! One suite, by behaviour.
 
-#![allow(missing_docs, unreachable_pub, reason = "tests")]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests")]
 
 mod bad_input;
 mod cluster;

@@ -149,6 +149,19 @@ async fn a_task_of_a_checkpointing_framework_outlives_its_agent() {
         })
         .await;
     finishes_when_told(&mut framework, &task).await;
+
+    // Else it would wait for its agent a while, when that is gone.
+    let executor_id = task.executor.unwrap().executor_id;
+    framework
+        .handle
+        .shutdown_executor(executor_id, task.agent_id)
+        .await
+        .unwrap();
+    framework
+        .until("the executor's end", |callback| {
+            matches!(callback, Callback::ExecutorLost(..)).then_some(())
+        })
+        .await;
     framework.teardown().await;
     cluster.shutdown().await;
 }

@@ -11,6 +11,7 @@ async fn refusal(address: &str, info: FrameworkInfo) -> Error {
     refused.err().expect("such a framework is refused")
 }
 
+#[expect(deprecated, reason = "`role` is one of the things to refuse")]
 #[tokio::test]
 async fn frameworks_that_mesos_refuses_end_with_its_words() {
     type Spoil = fn(&mut FrameworkInfo);

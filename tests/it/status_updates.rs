@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesos_framework::proto::{
-    TaskId, TaskInfo, TaskState, TaskStatus,
+    FrameworkInfo, TaskId, TaskInfo, TaskState, TaskStatus,
     task_status::{Reason, Source},
 };
 
 use crate::cluster::Cluster;
 use crate::executor_role::{FINISH, RUN, executor, updates};
-use crate::framework::{Framework, QUIET, info, reconciliation, scalar, task};
+use crate::framework::{Framework, QUIET, info, is_live, reconciliation, scalar, task};
 use crate::recorder::Callback;
 
 /// Each update of a task until it ends, repeated ones once.
@@ -18,7 +18,7 @@ async fn updates_of(framework: &mut Framework, task_id: &TaskId) -> Vec<TaskStat
     let mut uuids = BTreeSet::new();
     loop {
         let status = framework.status(task_id).await;
-        let is_last = !crate::framework::is_live(status.state());
+        let is_last = !is_live(status.state());
         if uuids.insert(status.uuid.clone()) {
             seen.push(status);
         }
@@ -219,6 +219,43 @@ async fn of_two_hundred_tasks_each_finishes_once() {
         })
         .await;
     assert!(finished.values().all(|uuids| uuids.len() == 1));
+    framework.teardown().await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn frameworks_that_know_no_partitions_are_told_of_lost_tasks() {
+    let cluster = Cluster::start().await;
+    let plain = FrameworkInfo {
+        roles: Vec::new(),
+        capabilities: Vec::new(),
+        ..info("plain")
+    };
+    let mut framework = Framework::register(&cluster.address(), plain).await;
+    let unknown = framework.reconciled(&"unknown".into()).await;
+    assert_eq!(unknown.state(), TaskState::TaskLost);
+
+    let offer = framework.offer().await;
+    assert!(offer.allocation_info.is_none());
+    let mut resources = offer.resources.iter();
+    assert!(resources.all(|resource| resource.allocation_info.is_none()));
+    let one = task("one", FINISH, &offer);
+    let other = task("other", FINISH, &offer);
+    framework.launch(offer.clone(), vec![one.clone()]).await;
+    framework.launch(offer, vec![other.clone()]).await;
+    let mut ends = BTreeMap::new();
+    framework
+        .until("both tasks' ends", |callback| {
+            if let Callback::Status(status) = callback
+                && !is_live(status.state())
+            {
+                ends.insert(status.task_id.value.clone(), status.state());
+            }
+            (ends.len() == 2).then_some(())
+        })
+        .await;
+    assert_eq!(ends["one"], TaskState::TaskFinished);
+    assert_eq!(ends["other"], TaskState::TaskLost);
     framework.teardown().await;
     cluster.shutdown().await;
 }
