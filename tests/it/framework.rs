@@ -1,5 +1,6 @@
 //! A framework for a test: with a name and a role of its own, for the cluster may be shared. It keeps no offer that it does
-//! not need.
+//! not need: above all, none while it waits for one of another agent, or two tests may wait for each other. (Only the one
+//! test that is about offers of two agents does.)
 
 use std::time::Duration;
 

@@ -108,9 +108,10 @@ async fn accepting_without_operations_declines() {
 async fn suppressed_offers_stay_away_until_revived() {
     let cluster = Cluster::start().await;
     let mut framework = Framework::register(&cluster.address(), info("suppressed")).await;
-    framework.next_offer(|_| true).await;
+    let offer = framework.next_offer(|_| true).await;
     let suppressed = framework.handle.suppress_offers(Vec::new()).await.unwrap();
     assert!(suppressed.outcome().await.is_accepted());
+    framework.decline(&[offer], refuse(0.0)).await;
     settle(&mut framework).await;
     // Nothing is filtered, so that only the suppression keeps offers away.
     assert!(is_without_offers(&mut framework).await);
