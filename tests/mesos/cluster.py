@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Starts a master and agents on the loopback interface, runs a command beside them, and ends them after it.
+
+    python3 cluster.py DIR [--agents N] [--resources SPEC] [--launcher-dir DIR] [--env NAME=VALUE ...] -- COMMAND...
+
+DIR: made by setup.py. --env sets a flag of Mesos, for master and agents (MESOS_ALLOCATION_INTERVAL=50ms).
+The command's environment has
+    MESOS_MASTER    the master's address, 127.0.0.1:PORT
+    MESOS_AGENTS    the agents' addresses, with commas between
+    MESOS_LOGS      a folder: master.log, agent-N.log, and the work directories
+Exits with the status of the command. Without a command, it prints these variables and waits for an interrupt.
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def start(program, port, work, log, extra):
+    env = dict(os.environ, LIBPROCESS_IP="127.0.0.1", LIBPROCESS_PORT=str(port), MESOS_WORK_DIR=str(work), **extra)
+    with open(log, "wb") as out:
+        return subprocess.Popen([str(program)], env=env, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+
+
+def wait(what, ready, processes, seconds=30):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for name, process in processes:
+            if process.poll() is not None:
+                sys.exit(f"{name} ended with status {process.returncode} while waiting for {what}")
+        try:
+            if ready():
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    sys.exit(f"gave up waiting for {what}")
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=2) as answer:
+        return json.load(answer)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dir", type=pathlib.Path)
+    parser.add_argument("--agents", type=int, default=1)
+    parser.add_argument("--resources", default="cpus:4;mem:4096;disk:4096;ports:[31000-31999]")
+    parser.add_argument("--launcher-dir", type=pathlib.Path, help="holds a mesos-executor, which command tasks need")
+    parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--keep-logs", action="store_true")
+    cut = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    args, command = parser.parse_args(sys.argv[1:cut]), sys.argv[cut + 1:]
+
+    kit = args.dir.resolve()
+    logs = pathlib.Path(tempfile.mkdtemp(prefix="mesos-kit-"))
+    launcher = kit
+    if args.launcher_dir:
+        launcher = logs / "launcher"
+        launcher.mkdir()
+        (launcher / "mesos-containerizer").symlink_to(kit / "mesos-containerizer")
+        for tool in args.launcher_dir.resolve().iterdir():
+            (launcher / tool.name).symlink_to(tool)
+    common = dict(e.split("=", 1) for e in args.env)
+    port = free_port()
+    master = f"127.0.0.1:{port}"
+    processes, agents = [], []
+    status = 1
+    try:
+        # Agents look for a restarted master after this many pings are missed: 3 s instead of 75 s.
+        pings = {"MESOS_AGENT_PING_TIMEOUT": "1secs", "MESOS_MAX_AGENT_PING_TIMEOUTS": "3"}
+        processes.append(("master", start(kit / "mesos-master", port, logs / "master", logs / "master.log",
+                                          {**pings, **common})))
+        wait("the master", lambda: get(f"http://{master}/state")["leader"], processes)
+        for n in range(args.agents):
+            agent_port = free_port()
+            agents.append(f"127.0.0.1:{agent_port}")
+            extra = {"MESOS_KIT_MASTER": master, "MESOS_LAUNCHER": "posix", "MESOS_ISOLATION": "posix/cpu,posix/mem",
+                     "MESOS_SYSTEMD_ENABLE_SUPPORT": "false", "MESOS_LAUNCHER_DIR": str(launcher),
+                     "MESOS_RESOURCES": args.resources, **common}
+            processes.append((f"agent {n}", start(kit / "mesos-agent", agent_port, logs / f"agent-{n}",
+                                                  logs / f"agent-{n}.log", extra)))
+        wait("the agents", lambda: sum(a["active"] for a in get(f"http://{master}/slaves")["slaves"]) == args.agents,
+             processes)
+        env = dict(os.environ, MESOS_MASTER=master, MESOS_AGENTS=",".join(agents), MESOS_LOGS=str(logs))
+        if command:
+            status = subprocess.run(command, env=env).returncode
+        else:
+            print(f"MESOS_MASTER={master}\nMESOS_AGENTS={','.join(agents)}\nMESOS_LOGS={logs}", flush=True)
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            try:
+                signal.pause()
+            except KeyboardInterrupt:
+                status = 0
+    finally:
+        for _, process in reversed(processes):
+            process.kill()
+            process.wait()
+        if status == 0 and not args.keep_logs:
+            shutil.rmtree(logs, ignore_errors=True)
+        else:
+            print(f"the cluster's logs: {logs}", file=sys.stderr)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
