@@ -4,8 +4,10 @@ mod flight;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
 
 pub(super) use flight::run;
 use state::{Entry, State};
@@ -20,6 +22,11 @@ use crate::http::{CallVerdict, Reply, Request, Undelivered};
 
 /// How often a call that was refused only for its subscription is sent again under the next one.
 const MAX_BOUNCES: u8 = 5;
+
+/// How long to wait before a call is sent again that an agent was not ready for, and for how long that is done: agents
+/// recover within the re-registration time-out of their executors, 2 s by default (`src/slave/constants.hpp`).
+const PAUSE: Duration = Duration::from_millis(500);
+const RECOVERY_LIMIT: Duration = Duration::from_secs(75);
 
 /// Where calls go now.
 #[derive(Clone, Debug)]
@@ -300,6 +307,9 @@ impl<P: Protocol> Outbox<P> {
             let (mut entry, session) = {
                 let mut state = self.lock();
                 let session = state.session.clone()?;
+                if state.is_paused(Instant::now()) {
+                    return None;
+                }
                 let entry = state.pop()?;
                 state.in_flight += 1;
                 state.teardown_in_flight |= entry.is_teardown;
@@ -326,7 +336,7 @@ impl<P: Protocol> Outbox<P> {
     }
 
     /// `generation`: under which the call was sent.
-    fn settle(&self, entry: Entry<P::Call>, generation: u64, answer: Answer) {
+    fn settle(&self, mut entry: Entry<P::Call>, generation: u64, answer: Answer) {
         match answer {
             Ok(reply) => match reply.judge_call() {
                 CallVerdict::Accepted => {
@@ -346,6 +356,7 @@ impl<P: Protocol> Outbox<P> {
                         &Error::new(ErrorKind::Disconnected, context),
                     );
                 }
+                CallVerdict::NotReady => self.not_ready(entry, reply),
                 // An old stream id may be the reason, whatever the words.
                 CallVerdict::Refused
                     if matches!(reply.status, 400 | 403) && self.is_old(generation) =>
@@ -370,10 +381,26 @@ impl<P: Protocol> Outbox<P> {
             Err(Undelivered::Unknown(_))
                 if P::is_repeatable(&entry.call) && entry.bounces < MAX_BOUNCES =>
             {
+                entry.bounces += 1;
                 self.put_back(entry);
             }
             Err(Undelivered::Unknown(error)) => self.ended(entry, Outcome::Unknown(error)),
         }
+    }
+
+    /// The call is sent again under the same subscription, after a pause.
+    fn not_ready(&self, mut entry: Entry<P::Call>, reply: Reply) {
+        let now = Instant::now();
+        let until = *entry.repeat_until.get_or_insert(now + RECOVERY_LIMIT);
+        if now >= until {
+            let outcome = Outcome::Refused {
+                status: reply.status,
+                message: reply.body,
+            };
+            return self.ended(entry, outcome);
+        }
+        self.lock().paused_until = Some(now + PAUSE);
+        self.put_back(entry);
     }
 
     fn is_old(&self, generation: u64) -> bool {
@@ -386,7 +413,8 @@ impl<P: Protocol> Outbox<P> {
     /// The call had no effect, for its subscription is not valid or the peer cannot be reached. As Mesos's own library
     /// gives both connections up when one breaks (`src/scheduler/scheduler.cpp`), the subscription is renewed, unless it
     /// was already; the call goes out under the next one, if it makes sense there.
-    fn bounce(&self, entry: Entry<P::Call>, generation: u64, why: &Error) {
+    fn bounce(&self, mut entry: Entry<P::Call>, generation: u64, why: &Error) {
+        entry.bounces += 1;
         let renewable = self.lock().renewable;
         if renewable && !self.is_old(generation) {
             self.suspend(generation);
@@ -396,7 +424,7 @@ impl<P: Protocol> Outbox<P> {
             })));
         }
         let bound = P::is_bound_to_subscription(&entry.call);
-        let is_over = entry.bounces >= MAX_BOUNCES || !renewable;
+        let is_over = entry.bounces > MAX_BOUNCES || !renewable;
         if is_over || (bound && self.is_told_lost(generation)) {
             let made_up = self.protocol.never_sent(&entry.call);
             self.ended(entry, Outcome::NotSent(subscription_lost(why)));

@@ -39,6 +39,8 @@ pub(crate) enum CallVerdict {
     Accepted,
     /// Not carried out, for its subscription is not the current one any more, or the peer is not the leader any more.
     NotSubscribed,
+    /// Not carried out, for the agent is still collecting its executors after a restart; the subscription stands.
+    NotReady,
     /// Not carried out, for a reason of its own.
     Refused,
 }
@@ -83,6 +85,7 @@ impl Reply {
     pub(crate) fn judge_call(&self) -> CallVerdict {
         match self.status {
             200..=299 => CallVerdict::Accepted,
+            503 if self.body.contains("Agent has not finished recovery") => CallVerdict::NotReady,
             307 | 404 | 503 => CallVerdict::NotSubscribed,
             400 | 403 if self.speaks_of_subscription() => CallVerdict::NotSubscribed,
             _ => CallVerdict::Refused,
@@ -204,6 +207,11 @@ mod tests {
     #[test]
     fn calls_that_only_lost_their_subscription_are_told_from_refused_ones() {
         for (status, body, verdict) in [
+            (
+                503,
+                "Agent has not finished recovery",
+                CallVerdict::NotReady,
+            ),
             (202, "", CallVerdict::Accepted),
             (200, "", CallVerdict::Accepted),
             (307, "", CallVerdict::NotSubscribed),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesos_framework::proto::TaskState;
-use mesos_framework::{Error, ErrorKind, ExecutorDriver, Outcome, Status};
+use mesos_framework::{ConnectionState, Error, ErrorKind, ExecutorDriver, Outcome, Status};
 use tokio::sync::Notify;
 
 use crate::executor_recorder::{
@@ -319,11 +319,7 @@ async fn an_agent_that_never_answers_subscribe_is_asked_again() {
 
 #[tokio::test]
 async fn a_call_that_is_answered_with_not_subscribed_renews_the_subscription() {
-    for (code, text) in [
-        (403, "Executor is not subscribed"),
-        (404, ""),
-        (503, "Agent has not finished recovery"),
-    ] {
+    for (code, text) in [(403, "Executor is not subscribed"), (404, "")] {
         let (mut peer, driver, mut recording, stream) =
             running(recorder(), &CHECKPOINT, &["t"]).await;
         let running = status("t", TaskState::TaskRunning);
@@ -338,6 +334,25 @@ async fn a_call_that_is_answered_with_not_subscribed_renews_the_subscription() {
         let outcome = within("the outcome", receipt.outcome()).await;
         assert!(outcome.is_accepted(), "{code}: {outcome:?}");
     }
+}
+
+#[tokio::test]
+async fn a_recovering_agent_is_sent_the_update_again_under_the_same_subscription() {
+    let (mut peer, driver, _recording, _stream) = running(recorder(), &CHECKPOINT, &["t"]).await;
+    let running = status("t", TaskState::TaskRunning);
+    let receipt = driver.handle().send_status_update(running).await.unwrap();
+    let refused = peer.next().await;
+    let first = refused.executor_call();
+    refused.answer(503, &[], "Agent has not finished recovery");
+    let again = peer.next().await;
+    assert_eq!(again.executor_call(), first);
+    again.accept();
+    assert!(within("the outcome", receipt.outcome()).await.is_accepted());
+    let state = driver.handle().connection().state;
+    assert!(
+        matches!(state, ConnectionState::Subscribed { generation: 1, .. }),
+        "{state:?}"
+    );
 }
 
 #[tokio::test]

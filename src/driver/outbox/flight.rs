@@ -46,14 +46,21 @@ pub(in crate::driver) async fn run<P: Protocol>(
             return;
         }
         let abandon_at = flight.abandon_at();
+        let paused_until = flight.outbox.lock().paused_until;
         tokio::select! {
             biased;
             Some(answer) = flight.answers.next(), if !flight.sent.is_empty() => flight.landed(answer),
             () = flight.outbox.wake.notified() => {}
-            () = tokio::time::sleep_until(abandon_at.unwrap_or_else(Instant::now)), if abandon_at.is_some() => {
-                flight.abandon("subscription lost while the call was in flight");
-            }
+            () = until(abandon_at) => flight.abandon("subscription lost while the call was in flight"),
+            () = until(paused_until) => {}
         }
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

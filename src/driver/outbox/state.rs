@@ -13,6 +13,8 @@ pub(super) struct Entry<C> {
     pub(super) call: C,
     pub(super) promise: Promise,
     pub(super) bounces: u8,
+    /// How long it is repeated for a peer that is not ready; set at its first such answer.
+    pub(super) repeat_until: Option<Instant>,
     pub(super) is_teardown: bool,
     /// Room in the outbox, given back when the call ends. The library's own calls take none.
     #[expect(dead_code, reason = "held for its drop")]
@@ -25,6 +27,7 @@ impl<C> Entry<C> {
             call,
             promise,
             bounces: 0,
+            repeat_until: None,
             is_teardown: false,
             room,
         }
@@ -41,6 +44,8 @@ pub(super) struct State<C> {
     bounced: usize,
     pub(super) in_flight: usize,
     pub(super) lost_at: Option<Instant>,
+    /// Nothing is sent before, for the peer is not ready.
+    pub(super) paused_until: Option<Instant>,
     pub(super) closing: bool,
     /// Whether another subscription will follow a lost one.
     pub(super) renewable: bool,
@@ -58,6 +63,7 @@ impl<C> State<C> {
             bounced: 0,
             in_flight: 0,
             lost_at: None,
+            paused_until: None,
             closing: false,
             renewable: true,
             teardown_in_flight: false,
@@ -71,6 +77,12 @@ impl<C> State<C> {
         self.lost_at = Some(Instant::now());
     }
 
+    /// Whether the peer is still given time.
+    pub(super) fn is_paused(&mut self, now: Instant) -> bool {
+        self.paused_until = self.paused_until.filter(|until| now < *until);
+        self.paused_until.is_some()
+    }
+
     /// The next entry to send.
     pub(super) fn pop(&mut self) -> Option<Entry<C>> {
         let entry = self.queue.pop_front()?;
@@ -79,8 +91,7 @@ impl<C> State<C> {
     }
 
     /// Puts an entry back that was sent before all that are queued, but for those that came back before it.
-    pub(super) fn put_back(&mut self, mut entry: Entry<C>) {
-        entry.bounces += 1;
+    pub(super) fn put_back(&mut self, entry: Entry<C>) {
         self.queue.insert(self.bounced, entry);
         self.bounced += 1;
     }

@@ -416,3 +416,43 @@ async fn a_full_outbox_makes_callers_wait_and_the_loss_sends_them_away() {
     assert_eq!(error.kind(), ErrorKind::Disconnected);
     assert_eq!(error.to_string(), "no subscription, and the outbox is full");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_an_agent_is_not_ready_for_is_sent_again_in_order_after_a_pause() {
+    let mut sending = Sending::subscribed();
+    let receipts = sending.submit_all(&["1", "2"]).await;
+    let started = Instant::now();
+    for posted in sending.arrive(&["1", "2"]).await {
+        posted.answer(503, "Agent has not finished recovery");
+    }
+    for posted in sending.arrive(&["1", "2"]).await {
+        posted.answer(202, "");
+    }
+    assert_eq!(started.elapsed(), PAUSE);
+    for receipt in receipts {
+        assert!(outcome(receipt).await.is_accepted());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_never_gets_ready_is_given_up() {
+    let mut sending = Sending::subscribed();
+    let receipt = sending.submit(PLAIN, "1").await;
+    let started = Instant::now();
+    let ended = outcome(receipt);
+    tokio::pin!(ended);
+    let ended = loop {
+        tokio::select! {
+            biased;
+            ended = &mut ended => break ended,
+            mut posted = sending.arrive(&["1"]) => {
+                posted.remove(0).answer(503, "Agent has not finished recovery");
+            }
+        }
+    };
+    assert!(
+        matches!(ended, Outcome::Refused { status: 503, .. }),
+        "{ended:?}"
+    );
+    assert!(started.elapsed() >= RECOVERY_LIMIT);
+}
