@@ -90,6 +90,10 @@ impl Address {
         self
     }
 
+    #[cfg_attr(
+        not(unix),
+        expect(dead_code, reason = "Unix domain sockets exist on Unix only")
+    )]
     pub(crate) fn socket(&self) -> Option<&PathBuf> {
         self.socket.as_ref()
     }
