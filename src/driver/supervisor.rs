@@ -126,6 +126,8 @@ struct Supervisor<P: Protocol> {
     core: Arc<Core<P>>,
     options: Options,
     link_done: bool,
+    /// Why the link ended while the driver was closing.
+    link_error: Option<Error>,
     /// False once nothing of the closing driver is worth another SUBSCRIBE: it would throw out whoever has taken the
     /// framework over (`src/master/master.cpp`, Apache Mesos 1.11.0).
     renewable: bool,
@@ -137,6 +139,7 @@ impl<P: Protocol> Supervisor<P> {
             core,
             options,
             link_done: false,
+            link_error: None,
             renewable: true,
         }
     }
@@ -149,15 +152,7 @@ impl<P: Protocol> Supervisor<P> {
         );
         let ready = match ready {
             Ok(ready) => ready,
-            Err(error) => {
-                lifecycle.fail(error.clone());
-                events.close();
-                let handler = dispatch::run(handler, events, lifecycle, None).await;
-                return Finished {
-                    result: Err(error),
-                    handler: Some(handler),
-                };
-            }
+            Err(error) => return self.never_began(handler, error).await,
         };
         let dispatch = dispatch::run(handler, events, lifecycle, self.options.callback_timeout);
         let mut dispatch = Dispatch::Running(tokio::spawn(dispatch));
@@ -175,14 +170,7 @@ impl<P: Protocol> Supervisor<P> {
             let teardown = self.closing(&ending, link.as_mut(), outbox.as_mut()).await;
             (teardown, ending)
         };
-        self.core.outbox.give_up(&Error::new(
-            ErrorKind::NotRunning,
-            "driver ended before the call was sent",
-        ));
-        let (handler, panicked) = self.last_callback(dispatch, &ending).await;
-        self.core
-            .connection
-            .send_modify(|connection| connection.state = ConnectionState::Closed);
+        let (handler, panicked) = self.ended(dispatch, &ending).await;
         ready.afterwards.await;
         Finished {
             result: match panicked {
@@ -191,6 +179,47 @@ impl<P: Protocol> Supervisor<P> {
             },
             handler,
         }
+    }
+
+    /// The setup has failed: `error` is the only callback.
+    async fn never_began<H: Handler<Event = P::Event>>(
+        mut self,
+        handler: H,
+        error: Error,
+    ) -> Finished<H> {
+        let (events, lifecycle) = (
+            Arc::clone(&self.core.events),
+            Arc::clone(&self.core.lifecycle),
+        );
+        lifecycle.fail(error.clone());
+        events.close();
+        self.core.outbox.close(None);
+        self.link_error = Some(error.clone());
+        let dispatch = tokio::spawn(dispatch::run(handler, events, lifecycle, None));
+        let ending = Ending::Failed(error.clone());
+        let (handler, panicked) = self.ended(Dispatch::Running(dispatch), &ending).await;
+        Finished {
+            result: Err(panicked.unwrap_or(error)),
+            handler,
+        }
+    }
+
+    /// Nothing is sent any more: tells whoever still waits, and lets the running callback finish.
+    async fn ended<H>(
+        &mut self,
+        dispatch: Dispatch<H>,
+        ending: &Ending,
+    ) -> (Option<H>, Option<Error>) {
+        let context = "driver ended before the call was sent";
+        self.core.outbox.give_up(&match self.link_error.take() {
+            Some(error) => Error::caused_by(ErrorKind::NotRunning, context, error),
+            None => Error::new(ErrorKind::NotRunning, context),
+        });
+        let callback = self.last_callback(dispatch, ending).await;
+        self.core
+            .connection
+            .send_modify(|connection| connection.state = ConnectionState::Closed);
+        callback
     }
 
     fn link(&self, detector: Box<dyn Detector>, transport: Arc<dyn Transport>) -> Link<P> {
@@ -301,7 +330,10 @@ impl<P: Protocol> Supervisor<P> {
         tokio::pin!(answered);
         tokio::select! {
             _ = &mut answered => {}
-            _ = &mut link, if !self.link_done => self.link_done = true,
+            error = &mut link, if !self.link_done => {
+                self.link_done = true;
+                self.link_error = error;
+            }
         }
     }
 
@@ -329,7 +361,10 @@ impl<P: Protocol> Supervisor<P> {
             tokio::select! {
                 biased;
                 () = &mut outbox => return true,
-                _ = subscribing, if !self.link_done => self.link_done = true,
+                error = subscribing, if !self.link_done => {
+                    self.link_done = true;
+                    self.link_error = error;
+                }
                 () = tokio::time::sleep_until(deadline) => return false,
             }
         }

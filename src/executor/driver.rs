@@ -9,7 +9,7 @@ use super::protocol::ExecutorProtocol;
 use super::{Executor, ExecutorConfig, ExecutorHandle};
 use crate::backoff::Backoff;
 use crate::detector::FixedAddresses;
-use crate::driver::{Core, Engine, Options, Ready, Status, block_on, option_setters};
+use crate::driver::{Core, Engine, Options, Ready, Setup, Status, block_on, option_setters};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Credential, HttpClient, Transport};
 
@@ -220,6 +220,10 @@ impl ExecutorDriverBuilder {
             transport,
             afterwards: Box::pin(async {}),
         };
+        self.set_up_by(config, Box::pin(async { Ok(ready) }))
+    }
+
+    fn set_up_by(self, config: ExecutorConfig, setup: Setup) -> ExecutorDriver {
         let core = Arc::new(Core::new(ExecutorProtocol::new(config), &self.options));
         let handle = ExecutorHandle {
             core: Arc::clone(&core),
@@ -229,7 +233,7 @@ impl ExecutorDriverBuilder {
             handle: handle.clone(),
             is_registered: false,
         };
-        let engine = Engine::new(core, self.options, handler, Box::pin(async { Ok(ready) }));
+        let engine = Engine::new(core, self.options, handler, setup);
         ExecutorDriver { engine, handle }
     }
 }

@@ -111,6 +111,21 @@ async fn stop_without_a_subscription_subscribes_once_more() {
 }
 
 #[tokio::test]
+async fn a_teardown_that_cannot_be_sent_tells_why() {
+    let mut rig = Rig::start().await;
+    rig.subscribe().await.finish().await;
+    let subscribe = rig.peer.call(Type::Subscribe).await;
+    rig.handle.stop();
+    let stream = subscribe.stream();
+    stream.send(&error("Framework has been removed")).await;
+    let ended = rig.ended().await.unwrap_err();
+    assert_eq!(ended.kind(), ErrorKind::NotRunning);
+    let text = ended.to_string();
+    assert!(text.starts_with("TEARDOWN was not sent: "), "{text}");
+    assert!(text.ends_with("says: Framework has been removed"), "{text}");
+}
+
+#[tokio::test]
 async fn stop_during_the_first_subscribe_waits_for_its_answer() {
     let mut rig = Rig::start().await;
     let subscribe = rig.peer.call(Type::Subscribe).await;

@@ -52,13 +52,8 @@ impl Executor for Slow {
     }
 }
 
-/// A started driver, and its agent.
-fn started(checkpoint: &'static str) -> (ExecutorDriver, FakePeer) {
-    started_with(Finisher, checkpoint)
-}
-
-fn started_with(executor: impl Executor, checkpoint: &'static str) -> (ExecutorDriver, FakePeer) {
-    let config = ExecutorConfig::from_lookup(|name| {
+fn config(checkpoint: &'static str) -> ExecutorConfig {
+    ExecutorConfig::from_lookup(|name| {
         let value = match name {
             "MESOS_SLAVE_PID" => "slave(1)@10.0.0.1:5051",
             "MESOS_CHECKPOINT" => checkpoint,
@@ -69,10 +64,19 @@ fn started_with(executor: impl Executor, checkpoint: &'static str) -> (ExecutorD
             _ => return None,
         };
         Some(value.into())
-    });
+    })
+    .unwrap()
+}
+
+/// A started driver, and its agent.
+fn started(checkpoint: &'static str) -> (ExecutorDriver, FakePeer) {
+    started_with(Finisher, checkpoint)
+}
+
+fn started_with(executor: impl Executor, checkpoint: &'static str) -> (ExecutorDriver, FakePeer) {
     let (transport, peer) = FakePeer::new(1);
     let builder = ExecutorDriver::builder(executor);
-    let mut driver = builder.over(config.unwrap(), transport);
+    let mut driver = builder.over(config(checkpoint), transport);
     driver.start().unwrap();
     (driver, peer)
 }
@@ -222,4 +226,50 @@ async fn the_grace_period_is_counted_from_the_arrival_of_shutdown() {
         error.to_string(),
         "shutdown took longer than its grace period of 5s"
     );
+}
+
+/// Tells the error with which it ended.
+struct Told(tokio::sync::mpsc::Sender<Error>);
+
+#[async_trait::async_trait]
+impl Executor for Told {
+    async fn launch_task(&mut self, _: &ExecutorHandle, _: TaskInfo) {}
+
+    async fn kill_task(&mut self, _: &ExecutorHandle, _: TaskId, _: Option<KillPolicy>) {}
+
+    async fn shutdown(&mut self, _: &ExecutorHandle) {}
+
+    async fn error(&mut self, driver: &ExecutorHandle, error: &Error) {
+        assert_eq!(driver.status(), Status::Aborted);
+        self.0.send(error.clone()).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_driver_whose_setup_fails_ends_with_its_error_and_answers_everybody() {
+    let (sender, mut told) = tokio::sync::mpsc::channel(1);
+    let setup = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Err(Error::new(ErrorKind::Config, "no such thing"))
+    };
+    let builder = ExecutorDriver::builder(Told(sender));
+    let mut driver = builder.set_up_by(config("0"), Box::pin(setup));
+    driver.start().unwrap();
+    let handle = driver.handle();
+    let status = TaskStatus {
+        task_id: "t".into(),
+        state: TaskState::TaskRunning as i32,
+        ..TaskStatus::default()
+    };
+    let receipt = handle.send_status_update(status).await.unwrap();
+    let text = "no such thing";
+    assert_eq!(driver.join().await.unwrap_err().to_string(), text);
+    assert_eq!(told.recv().await.unwrap().to_string(), text);
+    let outcome = receipt.outcome().await;
+    let crate::Outcome::NotSent(error) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(error.to_string().ends_with(text), "{error}");
+    let state = handle.connection().state;
+    assert_eq!(state, crate::ConnectionState::Closed);
 }
