@@ -203,7 +203,7 @@ impl Master {
                 });
                 role.frameworks.push(framework.id.clone());
                 let sum = Resources::from_unchecked(&role.resources) + held.unallocated();
-                role.resources = shown(&sum);
+                role.resources = sum.to_protos();
             }
         }
         GetRoles {

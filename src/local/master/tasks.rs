@@ -95,12 +95,7 @@ impl Master {
         if !is_terminal(task.task.state()) {
             task.task.state = latest.into();
         }
-        // The last one of each state in a row; payloads are not kept.
-        let kept = TaskStatus {
-            data: None,
-            ..status
-        };
-        remember_status(&mut task.task, kept);
+        remember_status(&mut task.task, status);
         if is_terminal(latest) {
             let resources = std::mem::take(&mut task.resources);
             let (agent_id, role) = (task.task.agent_id.clone(), task.role.clone());
@@ -186,8 +181,9 @@ impl Master {
     }
 }
 
-/// Takes `status` into the task's history, in place of the last one if that told of the same state.
-pub(super) fn remember_status(task: &mut Task, status: TaskStatus) {
+/// Takes `status` into the task's history, in place of the last one if that told of the same state; without its payload.
+pub(in crate::local) fn remember_status(task: &mut Task, mut status: TaskStatus) {
+    status.data = None;
     let is_repetition = |last: &mut TaskStatus| last.state == status.state;
     task.statuses.pop_if(is_repetition);
     task.statuses.push(status);
