@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::proto::{Attribute, value};
+use crate::proto::{Attribute, agent_info, value};
 use crate::resources::Resources;
 
 /// Version that master and agents state.
@@ -17,8 +17,18 @@ pub(super) const HOST: &str = "127.0.0.1";
 /// Name of the machine as master and agents state it: what a reverse look-up of [`HOST`] gives.
 pub(super) const HOSTNAME: &str = "localhost";
 
+/// What agents say that they can do.
+pub(super) const AGENT_CAPABILITIES: [agent_info::capability::Type; 3] = [
+    agent_info::capability::Type::MultiRole,
+    agent_info::capability::Type::HierarchicalRole,
+    agent_info::capability::Type::ReservationRefinement,
+];
+
 /// Completed frameworks that a master remembers (`--max_completed_frameworks`, `src/master/constants.hpp`).
 pub(super) const MAX_COMPLETED_FRAMEWORKS: usize = 50;
+
+/// Completed tasks of one framework that a master remembers (`--max_completed_tasks_per_framework`).
+pub(super) const MAX_COMPLETED_TASKS: usize = 1000;
 
 /// Refusal when a scheduler states none or nonsense (`mesos.proto`, `Filters`).
 pub(super) const DEFAULT_REFUSE: Duration = Duration::from_secs(5);

@@ -32,6 +32,11 @@ pub(super) enum Reply {
         /// A header that belongs to the status: `Allow`, `WWW-Authenticate`.
         header: Option<(header::HeaderName, String)>,
     },
+    /// A whole response that is not plain text.
+    Content {
+        media_type: &'static str,
+        body: Bytes,
+    },
     /// A subscription.
     Stream {
         content_type: ContentType,
@@ -80,8 +85,27 @@ fn content_types() -> impl Iterator<Item = ContentType> {
     json.into_iter().chain([ContentType::Protobuf])
 }
 
+/// What refusals say where Mesos's endpoints differ.
+#[derive(Debug)]
+pub(super) struct Wording {
+    pub(super) content_types: &'static str,
+    pub(super) message: &'static str,
+}
+
+/// Of all endpoints but the agent's operator API.
+const WORDING: Wording = Wording {
+    content_types: "application/json or application/x-protobuf",
+    message: "Call protobuf",
+};
+
 /// Method, content type and body of a call.
 pub(super) fn read_call<M: WireMessage>(request: &ApiRequest) -> Result<M, Reply> {
+    let content_type = content_type(request, &WORDING)?;
+    read_body(request, content_type, &WORDING)
+}
+
+/// Method and content type of a call.
+pub(super) fn content_type(request: &ApiRequest, wording: &Wording) -> Result<ContentType, Reply> {
     if request.method != Method::POST {
         let text = format!(
             "405 Method Not Allowed. Expecting one of {{ 'POST' }}, but received '{}'.",
@@ -98,27 +122,41 @@ pub(super) fn read_call<M: WireMessage>(request: &ApiRequest) -> Result<M, Reply
         return Err(Reply::bad_request(text));
     };
     let mut known = content_types();
-    let Some(content_type) = known.find(|known| known.media_type() == media_type) else {
-        return Err(Reply::status(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "Expecting 'Content-Type' of application/json or application/x-protobuf",
-        ));
-    };
-    codec::decode(content_type, request.body.clone())
-        .map_err(|error| Reply::bad_request(unreadable(content_type, &request.body, &error)))
+    let content_type = known.find(|known| known.media_type() == media_type);
+    content_type.ok_or_else(|| {
+        let text = format!("Expecting 'Content-Type' of {}", wording.content_types);
+        Reply::status(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)
+    })
 }
 
-fn unreadable(content_type: ContentType, body: &[u8], error: &crate::Error) -> String {
+/// Body of a call.
+pub(super) fn read_body<M: WireMessage>(
+    request: &ApiRequest,
+    content_type: ContentType,
+    wording: &Wording,
+) -> Result<M, Reply> {
+    codec::decode(content_type, request.body.clone()).map_err(|error| {
+        let message = wording.message;
+        Reply::bad_request(unreadable(content_type, &request.body, &error, message))
+    })
+}
+
+fn unreadable(
+    content_type: ContentType,
+    body: &[u8],
+    error: &crate::Error,
+    message: &str,
+) -> String {
     #[cfg(feature = "json")]
     if content_type == ContentType::Json {
         let why = std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
         return match serde_json::from_slice::<serde_json::Value>(body) {
             Err(syntax) => format!("Failed to parse body into JSON: {syntax}"),
-            Ok(_) => format!("Failed to convert JSON into Call protobuf: {why}"),
+            Ok(_) => format!("Failed to convert JSON into {message}: {why}"),
         };
     }
     tracing::debug!(?content_type, size = body.len(), %error, "call not readable");
-    "Failed to parse body into Call protobuf".to_owned()
+    format!("Failed to parse body into {message}")
 }
 
 /// What the subscriber reads; JSON unless it is not accepted.

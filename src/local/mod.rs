@@ -5,10 +5,13 @@
 //!
 //! - the scheduler API of the master: subscriptions, failover, offers, filters, `LAUNCH`, `LAUNCH_GROUP`, status updates
 //!   and their acknowledgement, reconciliation, kills, messages, teardown;
-//! - the executor API of the agents: executors are child processes in sandboxes, with Mesos's environment variables.
+//! - the executor API of the agents: executors are child processes in sandboxes, with Mesos's environment variables;
+//! - the operator API as far as it reads state, and `TEARDOWN`; `/state`, `/slaves`, `/tasks`, `/metrics/snapshot` and
+//!   `/redirect` of the master. Whoever runs a framework against it can look at it with the tools of a real cluster.
+//!   Agents keep no history, and nobody is asked for a credential.
 //!
 //! Not covered in this version: command tasks without an own executor, URIs, containers, switching users, operations on
-//! reservations and volumes (they are refused), quota, maintenance, the operator API.
+//! reservations and volumes (they are refused), quota, maintenance, the operator API's other calls (501).
 //!
 //! # Examples
 //! ```
@@ -32,6 +35,7 @@ mod core;
 mod http;
 mod master;
 mod messages;
+mod operator;
 mod server;
 mod stream;
 #[cfg(test)]

@@ -123,6 +123,13 @@ fn response(reply: Reply) -> Response<BoxBody<Bytes, Infallible>> {
             }
             response
         }
+        Reply::Content { media_type, body } => {
+            let mut response = Response::new(Full::new(body).boxed());
+            let media_type = HeaderValue::from_static(media_type);
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_TYPE, media_type);
+            response
+        }
         Reply::Stream {
             content_type,
             stream_id,

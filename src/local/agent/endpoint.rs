@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use uuid::{Uuid, Variant};
 
+use super::operator;
 use super::state::{Agent, ExecutorState};
 use crate::codec::ContentType;
 use crate::local::core::Core;
@@ -28,10 +29,7 @@ pub(in crate::local) fn handler(core: &Arc<Core>, index: usize) -> Handler {
         match path.strip_prefix(prefix.as_str()).unwrap_or(path) {
             "/api/v1/executor" => executor(&core, index, request),
             "/health" => Reply::ok(),
-            "/api/v1" => Reply::status(
-                StatusCode::NOT_IMPLEMENTED,
-                "The operator API is not covered by this local cluster",
-            ),
+            "/api/v1" => operator::answer(&core, index, request),
             _ => Reply::not_found(),
         }
     })

@@ -6,6 +6,7 @@ pub(super) mod containers;
 mod endpoint;
 mod executors;
 mod kill;
+mod operator;
 mod run;
 mod sandbox;
 mod state;

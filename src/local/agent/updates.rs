@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::executors::{container_status, event};
 use super::state::{Agent, Timer};
 use crate::local::config::UPDATE_RETRY_INTERVAL_MAX;
-use crate::local::master::{is_terminal, timestamp};
+use crate::local::master::{is_terminal, remember_status, timestamp};
 use crate::local::messages::ToMaster;
 use crate::proto::executor::event;
 use crate::proto::framework_info::{Capability, capability};
@@ -101,10 +101,12 @@ impl Agent {
         }
         let state = status.state();
         stream.is_terminated = is_terminal(state);
+        let kept = status.clone();
         stream.pending.push_back(status);
         let is_first = stream.pending.len() == 1;
         if let Some(task) = self.tasks.get_mut(&key) {
             task.state = state.into();
+            remember_status(task, kept);
         }
         if is_first {
             self.deliver(framework_id, &key.1, self.config.update_retry_interval);

@@ -2,10 +2,8 @@
 //!
 //! Source: `Master::registerSlave` and `Master::reregisterSlave`, `src/master/master.cpp` of Apache Mesos 1.11.0.
 
-use std::collections::BTreeMap;
-
 use super::framework::{Connection, Framework, is_terminal};
-use super::state::{Agent, Master};
+use super::state::{Agent, Master, timestamp};
 use crate::local::messages::{Registration, ToAgent};
 use crate::proto::{AgentId, ExecutorInfo, FrameworkId, FrameworkInfo, Resource, Task};
 use crate::resources::Resources;
@@ -19,6 +17,7 @@ impl Master {
             executors,
             tasks,
         } = registration;
+        let was_recovered = info.id.is_some();
         let agent_id = info.id.clone().unwrap_or_else(|| self.new_agent_id());
         info.id = Some(agent_id.clone());
         let total = Resources::from_unchecked(&info.resources);
@@ -29,6 +28,8 @@ impl Master {
             process,
             available: total.clone(),
             total,
+            registered: timestamp(),
+            was_recovered,
         };
         self.recovering.remove(&agent_id);
         self.agents.insert(agent_id.clone(), agent);
@@ -45,11 +46,10 @@ impl Master {
     }
 
     fn recover_frameworks(&mut self, frameworks: Vec<(FrameworkId, FrameworkInfo)>) {
-        let known: &mut BTreeMap<_, _> = &mut self.frameworks;
         for (id, info) in frameworks {
-            if !self.completed.contains(&id) {
+            if !self.is_completed(&id) {
                 let recovered = || Framework::new(id.clone(), info, Connection::Recovered);
-                known.entry(id.clone()).or_insert_with(recovered);
+                self.frameworks.entry(id.clone()).or_insert_with(recovered);
             }
         }
     }

@@ -8,7 +8,7 @@ use hyper::{Method, StatusCode};
 
 use super::framework::{Connection, Framework};
 use super::state::Master;
-use super::validation;
+use super::{operator, pages, validation};
 use crate::codec::ContentType;
 use crate::local::core::Core;
 use crate::local::http::{self, ApiRequest, Reply};
@@ -42,11 +42,8 @@ pub(in crate::local) fn handler(core: &Arc<Core>) -> Handler {
         match request.path.as_str() {
             "/api/v1/scheduler" | "/master/api/v1/scheduler" => scheduler(&core, request),
             "/health" | "/master/health" => Reply::ok(),
-            "/api/v1" | "/master/api/v1" => Reply::status(
-                StatusCode::NOT_IMPLEMENTED,
-                "The operator API is not covered by this local cluster",
-            ),
-            _ => Reply::not_found(),
+            "/api/v1" | "/master/api/v1" => operator::answer(&core, request),
+            path => pages::answer(&core, path.strip_prefix("/master").unwrap_or(path)),
         }
     })
 }

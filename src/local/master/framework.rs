@@ -1,13 +1,18 @@
 //! One framework, as the master knows it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::filters::Filter;
+use super::state::timestamp;
+use super::tasks::remember_status;
+use crate::local::config::MAX_COMPLETED_TASKS;
 use crate::local::stream::EventStream;
 use crate::proto::framework_info::capability;
 use crate::proto::scheduler::{Event, event};
+use crate::proto::task_status::{Reason, Source};
 use crate::proto::{
     AgentId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Task, TaskId, TaskState,
+    TaskStatus,
 };
 use crate::resources::Resources;
 
@@ -23,6 +28,12 @@ pub(super) struct Framework {
     pub(super) filters: BTreeMap<(AgentId, String), Vec<Filter>>,
     pub(super) tasks: BTreeMap<TaskId, MasterTask>,
     pub(super) executors: BTreeMap<(AgentId, ExecutorId), MasterExecutor>,
+    /// Terminal and acknowledged, oldest first, at most [`MAX_COMPLETED_TASKS`].
+    pub(super) completed_tasks: VecDeque<Task>,
+    /// Seconds since the epoch: first known to this master, last subscribed, removed.
+    pub(super) registered: f64,
+    pub(super) reregistered: f64,
+    pub(super) unregistered: Option<f64>,
     /// Offered or used, by role; without marks of allocation.
     pub(super) allocated: BTreeMap<String, Resources>,
 }
@@ -61,6 +72,7 @@ pub(super) struct MasterExecutor {
 impl Framework {
     pub(super) fn new(id: FrameworkId, mut info: FrameworkInfo, connection: Connection) -> Self {
         info.id = Some(id.clone());
+        let now = timestamp();
         Self {
             id,
             info,
@@ -70,6 +82,10 @@ impl Framework {
             filters: BTreeMap::new(),
             tasks: BTreeMap::new(),
             executors: BTreeMap::new(),
+            completed_tasks: VecDeque::new(),
+            registered: now,
+            reregistered: now,
+            unregistered: None,
             allocated: BTreeMap::new(),
         }
     }
@@ -110,6 +126,39 @@ impl Framework {
         }
     }
 
+    /// Remembers a task that will not be heard of again.
+    pub(super) fn complete_task(&mut self, task_id: &TaskId) {
+        let Some(task) = self.tasks.remove(task_id) else {
+            return;
+        };
+        if self.completed_tasks.len() == MAX_COMPLETED_TASKS {
+            self.completed_tasks.pop_front();
+        }
+        self.completed_tasks.push_back(task.task);
+    }
+
+    /// What is left of it once it is removed: its history.
+    ///
+    /// Source: `Master::removeFramework`, `src/master/master.cpp` of Apache Mesos 1.11.0.
+    pub(super) fn complete(&mut self) {
+        self.connection = Connection::Disconnected;
+        self.unregistered = Some(timestamp());
+        self.executors.clear();
+        self.allocated.clear();
+        let message = format!("Framework {} removed", self.id);
+        let task_ids: Vec<TaskId> = self.tasks.keys().cloned().collect();
+        for task_id in task_ids {
+            if let Some(task) = self.tasks.get_mut(&task_id) {
+                let status = removed(&task.task, &message);
+                remember_status(&mut task.task, status);
+                if !is_terminal(task.task.state()) {
+                    task.task.state = TaskState::TaskKilled.into();
+                }
+            }
+            self.complete_task(&task_id);
+        }
+    }
+
     /// Books `resources` as held by this framework under `role`.
     pub(super) fn book(&mut self, role: &str, resources: &Resources) {
         let allocated = self.allocated.entry(role.to_owned()).or_default();
@@ -120,6 +169,20 @@ impl Framework {
         if let Some(allocated) = self.allocated.get_mut(role) {
             *allocated -= &resources.unallocated();
         }
+    }
+}
+
+/// The master's own word on a task whose framework is removed.
+fn removed(task: &Task, message: &str) -> TaskStatus {
+    TaskStatus {
+        task_id: task.task_id.clone(),
+        agent_id: Some(task.agent_id.clone()),
+        state: TaskState::TaskKilled.into(),
+        message: Some(message.to_owned()),
+        source: Some(Source::Master.into()),
+        reason: Some(Reason::FrameworkRemoved.into()),
+        timestamp: Some(timestamp()),
+        ..Default::default()
     }
 }
 

@@ -21,10 +21,12 @@ use crate::resources::Resources;
 pub(in crate::local) struct Master {
     pub(super) config: Arc<Config>,
     pub(super) info: MasterInfo,
+    /// Seconds since the epoch; it was elected at once.
+    pub(super) started: f64,
     pub(super) now: Instant,
     pub(super) frameworks: BTreeMap<FrameworkId, Framework>,
     /// Removed ones, oldest first, at most [`MAX_COMPLETED_FRAMEWORKS`].
-    pub(super) completed: VecDeque<FrameworkId>,
+    pub(super) completed: VecDeque<Framework>,
     pub(super) agents: BTreeMap<AgentId, Agent>,
     /// In the registry, but not registered with this master yet.
     pub(super) recovering: BTreeSet<AgentId>,
@@ -57,6 +59,10 @@ pub(super) struct Agent {
     /// `slave(1)`.
     pub(super) process: String,
     pub(super) total: Resources,
+    /// When it came to this master, in seconds since the epoch.
+    pub(super) registered: f64,
+    /// Whether it had registered with an earlier one.
+    pub(super) was_recovered: bool,
     /// Neither offered nor used; without marks of allocation.
     pub(super) available: Resources,
 }
@@ -84,6 +90,7 @@ impl Master {
         Self {
             config,
             info: master_info(address),
+            started: timestamp(),
             now,
             frameworks: BTreeMap::new(),
             completed: VecDeque::new(),
@@ -187,11 +194,16 @@ impl Master {
         id.into()
     }
 
-    pub(super) fn remember_completed(&mut self, framework_id: FrameworkId) {
+    pub(super) fn remember_completed(&mut self, framework: Framework) {
         if self.completed.len() == MAX_COMPLETED_FRAMEWORKS {
             self.completed.pop_front();
         }
-        self.completed.push_back(framework_id);
+        self.completed.push_back(framework);
+    }
+
+    pub(super) fn is_completed(&self, framework_id: &FrameworkId) -> bool {
+        let mut completed = self.completed.iter();
+        completed.any(|framework| framework.id == *framework_id)
     }
 }
 

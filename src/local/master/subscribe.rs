@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::endpoint::SchedulerRequest;
 use super::framework::{Connection, Framework, Stream, event};
-use super::state::{Master, Timer};
+use super::state::{Master, Timer, timestamp};
 use super::validation;
 use crate::local::http::Reply;
 use crate::local::messages::ToAgent;
@@ -51,7 +51,7 @@ impl Master {
         let Some(framework_id) = framework_id else {
             return Ok(None);
         };
-        if self.completed.contains(&framework_id) {
+        if self.is_completed(&framework_id) {
             return Err("Framework has been removed".to_owned());
         }
         if let Some(framework) = self.frameworks.get(&framework_id)
@@ -103,6 +103,7 @@ impl Master {
         tracing::info!(%framework_id, "framework subscribed again");
         framework.send(&error("Framework failed over".to_owned()));
         replace_info(framework, info);
+        framework.reregistered = timestamp();
         self.tell_agents_of(framework_id);
     }
 
@@ -167,7 +168,7 @@ impl Master {
     /// Removes a framework: its stream ends, its executors are shut down, its id is spent.
     pub(super) fn teardown(&mut self, framework_id: &FrameworkId) {
         self.remove_offers_of(framework_id);
-        let Some(framework) = self.frameworks.remove(framework_id) else {
+        let Some(mut framework) = self.frameworks.remove(framework_id) else {
             return;
         };
         tracing::info!(%framework_id, "framework removed");
@@ -182,7 +183,8 @@ impl Master {
             let framework_id = framework_id.clone();
             self.send(&agent_id, ToAgent::ShutdownFramework { framework_id });
         }
-        self.remember_completed(framework_id.clone());
+        framework.complete();
+        self.remember_completed(framework);
     }
 }
 

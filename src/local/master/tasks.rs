@@ -95,12 +95,7 @@ impl Master {
         if !is_terminal(task.task.state()) {
             task.task.state = latest.into();
         }
-        // Only the last one is ever looked at; payloads are not kept.
-        let kept = TaskStatus {
-            data: None,
-            ..status
-        };
-        task.task.statuses = vec![kept];
+        remember_status(&mut task.task, status);
         if is_terminal(latest) {
             let resources = std::mem::take(&mut task.resources);
             let (agent_id, role) = (task.task.agent_id.clone(), task.role.clone());
@@ -127,7 +122,7 @@ impl Master {
         };
         let is_last = is_terminal(task.task.status_update_state()) && *uuid == acknowledge.uuid;
         if is_last {
-            framework.tasks.remove(&acknowledge.task_id);
+            framework.complete_task(&acknowledge.task_id);
         }
         let message = ToAgent::Acknowledge {
             framework_id: framework_id.clone(),
@@ -184,6 +179,14 @@ impl Master {
             framework.send(&event);
         }
     }
+}
+
+/// Takes `status` into the task's history, in place of the last one if that told of the same state; without its payload.
+pub(in crate::local) fn remember_status(task: &mut Task, mut status: TaskStatus) {
+    status.data = None;
+    let is_repetition = |last: &mut TaskStatus| last.state == status.state;
+    task.statuses.pop_if(is_repetition);
+    task.statuses.push(status);
 }
 
 /// What the master keeps of a task that it launches.
