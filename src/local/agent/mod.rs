@@ -5,9 +5,11 @@
 pub(super) mod containers;
 mod endpoint;
 mod executors;
+mod fault;
 mod kill;
 mod run;
 mod sandbox;
+mod snapshot;
 mod state;
 mod updates;
 
