@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::LocalCluster;
@@ -216,6 +217,7 @@ impl LocalClusterBuilder {
             executor_shutdown_grace_period: self.executor_shutdown_grace_period,
             update_retry_interval: self.update_retry_interval,
             executor_environment: self.executor_environment,
+            wire: Arc::default(),
         })
     }
 }

@@ -36,7 +36,7 @@ const BACKLOG: u32 = 1024;
 /// while the runtime still runs, or when it is dropped.
 #[derive(Debug)]
 pub struct LocalCluster {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     /// Cancelled to end the master's listener and connections; `None` while it is dead.
     master: Mutex<Option<CancellationToken>>,
     master_address: SocketAddr,
@@ -88,7 +88,8 @@ impl LocalCluster {
         core.run(|world| world.agents.iter_mut().for_each(Agent::register));
         for (index, socket) in sockets.into_iter().enumerate() {
             let handler = agent::handler(&core, index);
-            server::serve(listen(socket)?, handler, &core.tasks, core.stop.clone());
+            let (stop, wire) = (core.stop.clone(), Arc::clone(&core.config.wire));
+            server::serve(listen(socket)?, handler, &core.tasks, stop, wire);
         }
         cluster.serve_master(listen(master_socket)?);
         core.keep_time();
@@ -170,7 +171,8 @@ impl LocalCluster {
     fn serve_master(&self, listener: TcpListener) {
         let token = self.core.stop.child_token();
         let handler = master::handler(&self.core);
-        server::serve(listener, handler, &self.core.tasks, token.clone());
+        let wire = Arc::clone(&self.core.config.wire);
+        server::serve(listener, handler, &self.core.tasks, token.clone(), wire);
         *self.master.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
     }
 

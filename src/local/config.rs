@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::wire::Wire;
 use crate::error::{Error, ErrorKind, Result};
 use crate::proto::{Attribute, agent_info, value};
 use crate::resources::Resources;
@@ -67,6 +69,8 @@ pub(super) struct Config {
     pub(super) executor_shutdown_grace_period: Duration,
     pub(super) update_retry_interval: Duration,
     pub(super) executor_environment: BTreeMap<String, String>,
+    /// What is done to the wire while the cluster runs; the same for all.
+    pub(super) wire: Arc<Wire>,
 }
 
 /// Reads `--attributes`: pieces `name:value` between semicolons.

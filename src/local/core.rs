@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,6 +19,8 @@ pub(super) struct Core {
     world: Mutex<World>,
     /// Rung when something became due earlier than the clock's task knows.
     wake: Notify,
+    /// Rung after every change of the state.
+    pub(super) changed: watch::Sender<()>,
     /// The end of the cluster.
     pub(super) stop: CancellationToken,
     /// Connections, clocks and containers.
@@ -34,6 +36,7 @@ impl Core {
             config,
             world: Mutex::new(world),
             wake: Notify::new(),
+            changed: watch::Sender::new(()),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             temporary,
@@ -58,7 +61,13 @@ impl Core {
         if is_sooner {
             self.wake.notify_one();
         }
+        self.changed.send_replace(());
         result
+    }
+
+    /// Looks at the state.
+    pub(super) fn look<R>(&self, at: impl FnOnce(&World) -> R) -> R {
+        at(&self.world.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Starts the task that does what is due, until the cluster ends.

@@ -44,6 +44,8 @@ pub(super) enum Reply {
         stream_id: Option<String>,
         body: EventBody,
     },
+    /// None: the connection closes.
+    Lost,
 }
 
 impl Reply {

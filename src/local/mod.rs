@@ -13,6 +13,9 @@
 //! Not covered in this version: command tasks without an own executor, URIs, containers, switching users, operations on
 //! reservations and volumes (they are refused), quota, maintenance, the operator API's other calls (501).
 //!
+//! For tests, [`LocalCluster::state`] shows what the cluster knows, [`LocalCluster::until`] waits for it to know something,
+//! and a family of methods breaks things: connections, heartbeats, answers, executors, the master.
+//!
 //! # Examples
 //! ```
 //! use mesos_framework::local::LocalCluster;
@@ -32,16 +35,22 @@ mod builder;
 mod cluster;
 mod config;
 mod core;
+mod fault;
 mod http;
 mod master;
 mod messages;
 mod operator;
 mod server;
+mod snapshot;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod wire;
 mod world;
 
 pub use builder::LocalClusterBuilder;
 pub use cluster::LocalCluster;
+pub use snapshot::{
+    ClusterState, LocalAgent, LocalExecutor, LocalFramework, LocalOffer, LocalTask,
+};

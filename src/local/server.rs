@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::http::{ApiRequest, Reply};
+use super::stream::Cut;
+use super::wire::{Socket, Wire};
 
 /// Longest request body. Mesos has no limit; this one only keeps a broken client from filling the memory.
 const MAX_BODY_SIZE: usize = 256 * 1024 * 1024;
@@ -27,16 +29,20 @@ const ACCEPT_RETRY: std::time::Duration = std::time::Duration::from_millis(100);
 /// Answers a request; never waits.
 pub(super) type Handler = Arc<dyn Fn(&ApiRequest) -> Reply + Send + Sync>;
 
+/// The end of a response: a stream's may be cut.
+type ReplyBody = BoxBody<Bytes, Cut>;
+
 /// Serves `listener` until `stop`, which also cuts all its connections where they are.
 pub(super) fn serve(
     listener: TcpListener,
     handler: Handler,
     tasks: &TaskTracker,
     stop: CancellationToken,
+    wire: Arc<Wire>,
 ) {
     let connections = tasks.clone();
     tasks.spawn(async move {
-        let accepting = accept(listener, handler, connections, stop.clone());
+        let accepting = accept(listener, handler, connections, stop.clone(), wire);
         stop.run_until_cancelled(accepting).await;
     });
 }
@@ -46,11 +52,13 @@ async fn accept(
     handler: Handler,
     tasks: TaskTracker,
     stop: CancellationToken,
+    wire: Arc<Wire>,
 ) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let connection = connection(stream, Arc::clone(&handler));
+                let handler = Arc::clone(&handler);
+                let connection = connection(stream, handler, Arc::clone(&wire));
                 tasks.spawn(stop.clone().run_until_cancelled_owned(connection));
             }
             Err(error) => {
@@ -61,7 +69,7 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, handler: Handler) {
+async fn connection(stream: TcpStream, handler: Handler, wire: Arc<Wire>) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "connection without nodelay");
     }
@@ -69,16 +77,13 @@ async fn connection(stream: TcpStream, handler: Handler) {
     let connection = http1::Builder::new()
         .title_case_headers(true)
         .pipeline_flush(true)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Socket::new(stream, wire)), service);
     if let Err(error) = connection.await {
         tracing::debug!(%error, "connection ended");
     }
 }
 
-async fn respond(
-    handler: Handler,
-    request: Request<Incoming>,
-) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+async fn respond(handler: Handler, request: Request<Incoming>) -> Result<Response<ReplyBody>, Cut> {
     let (parts, body) = request.into_parts();
     let reply = match Limited::new(body, MAX_BODY_SIZE).collect().await {
         Ok(body) => handler(&ApiRequest {
@@ -92,7 +97,7 @@ async fn respond(
             Reply::status(StatusCode::PAYLOAD_TOO_LARGE, "")
         }
     };
-    Ok(response(reply))
+    response(reply)
 }
 
 /// The path without trailing slash and with its parentheses literal, as routes are written.
@@ -101,7 +106,8 @@ fn plain_path(path: &str) -> String {
     path.trim_end_matches('/').to_owned()
 }
 
-fn response(reply: Reply) -> Response<BoxBody<Bytes, Infallible>> {
+/// An error closes the connection without a response.
+fn response(reply: Reply) -> Result<Response<ReplyBody>, Cut> {
     match reply {
         Reply::Plain {
             status,
@@ -109,7 +115,8 @@ fn response(reply: Reply) -> Response<BoxBody<Bytes, Infallible>> {
             header,
         } => {
             let is_empty = text.is_empty();
-            let mut response = Response::new(Full::new(Bytes::from(text)).boxed());
+            let body = Full::new(Bytes::from(text)).map_err(never);
+            let mut response = Response::new(body.boxed());
             *response.status_mut() = status;
             let headers = response.headers_mut();
             if !is_empty {
@@ -121,15 +128,16 @@ fn response(reply: Reply) -> Response<BoxBody<Bytes, Infallible>> {
             {
                 headers.insert(name, value);
             }
-            response
+            Ok(response)
         }
         Reply::Content { media_type, body } => {
-            let mut response = Response::new(Full::new(body).boxed());
+            let mut response = Response::new(Full::new(body).map_err(never).boxed());
             let media_type = HeaderValue::from_static(media_type);
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_TYPE, media_type);
-            response
+            Ok(response)
         }
+        Reply::Lost => Err(Cut),
         Reply::Stream {
             content_type,
             stream_id,
@@ -142,7 +150,11 @@ fn response(reply: Reply) -> Response<BoxBody<Bytes, Infallible>> {
             if let Some(Ok(id)) = stream_id.map(|id| HeaderValue::from_str(&id)) {
                 headers.insert("mesos-stream-id", id);
             }
-            response
+            Ok(response)
         }
     }
+}
+
+fn never(impossible: Infallible) -> Cut {
+    match impossible {}
 }

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame};
 use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::wire::Wire;
 use crate::codec::{self, ContentType, WireMessage};
 use crate::recordio;
 
@@ -19,30 +22,44 @@ use crate::recordio;
 pub(super) struct EventStream<M> {
     content_type: ContentType,
     records: mpsc::UnboundedSender<Bytes>,
+    /// Cancelled to break the connection off.
+    cut: CancellationToken,
     message: PhantomData<fn(M)>,
 }
 
 /// The receiving end, as the body of a response.
 pub(super) struct EventBody {
     records: mpsc::UnboundedReceiver<Bytes>,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    wire: Arc<Wire>,
     on_end: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
+/// Why a response ends in the middle: somebody wants it so.
+#[derive(Debug, thiserror::Error)]
+#[error("stream cut")]
+pub(super) struct Cut;
+
 impl<M: WireMessage> EventStream<M> {
-    /// A stream of records in `content_type`.
+    /// A stream of records in `content_type`, written as `wire` has it.
     #[expect(
         clippy::disallowed_methods,
         reason = "a master writes events without waiting for the reader, as Mesos does"
     )]
-    pub(super) fn new(content_type: ContentType) -> (Self, EventBody) {
+    pub(super) fn new(content_type: ContentType, wire: &Arc<Wire>) -> (Self, EventBody) {
         let (sender, receiver) = mpsc::unbounded_channel();
+        let cut = CancellationToken::new();
+        let cut_off = cut.clone().cancelled_owned();
         let stream = Self {
             content_type,
             records: sender,
+            cut,
             message: PhantomData,
         };
         let body = EventBody {
             records: receiver,
+            cut: Box::pin(cut_off),
+            wire: Arc::clone(wire),
             on_end: None,
         };
         (stream, body)
@@ -59,6 +76,17 @@ impl<M: WireMessage> EventStream<M> {
             }
             Err(error) => tracing::warn!(%error, "event not sent"),
         }
+    }
+
+    /// Queues bytes as they are.
+    pub(super) fn send_raw(&self, bytes: Bytes) {
+        // As for events.
+        let _ = self.records.send(bytes);
+    }
+
+    /// Breaks the connection off at once, whatever is queued.
+    pub(super) fn cut(&self) {
+        self.cut.cancel();
     }
 }
 
@@ -94,12 +122,18 @@ impl fmt::Debug for EventBody {
 
 impl Body for EventBody {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = Cut;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.cut.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Some(Err(Cut)));
+        }
+        if self.wire.poll_unstalled(context).is_pending() {
+            return Poll::Pending;
+        }
         let record = self.records.poll_recv(context);
         record.map(|record| record.map(|record| Ok(Frame::data(record))))
     }

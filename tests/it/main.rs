@@ -14,6 +14,7 @@ mod executor_recovery;
 mod executor_role;
 mod executor_tasks;
 mod failover;
+mod faults;
 mod framework;
 mod http;
 mod kit;

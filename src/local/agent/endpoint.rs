@@ -130,7 +130,7 @@ impl Agent {
         }
         match kind {
             call::Type::Subscribe => {
-                let (stream, body) = EventStream::new(content_type);
+                let (stream, body) = EventStream::new(content_type, &self.config.wire);
                 let subscribe = call.subscribe.unwrap_or_default();
                 self.subscribe_executor(&framework_id, &executor_id, subscribe, stream);
                 Reply::Stream {

@@ -5,10 +5,12 @@
 pub(super) mod containers;
 mod endpoint;
 mod executors;
+mod fault;
 mod kill;
 mod operator;
 mod run;
 mod sandbox;
+mod snapshot;
 mod state;
 mod updates;
 

@@ -32,6 +32,13 @@ pub(super) struct UpdateStream {
     is_terminated: bool,
 }
 
+impl UpdateStream {
+    /// Whether an update is in flight.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.pending.is_empty()
+    }
+}
+
 impl Agent {
     /// Takes an update of an executor, and acknowledges it to that executor.
     pub(super) fn executor_update(

@@ -13,6 +13,7 @@ use crate::codec::ContentType;
 use crate::local::core::Core;
 use crate::local::http::{self, ApiRequest, Reply};
 use crate::local::server::Handler;
+use crate::local::wire::CallFault;
 use crate::proto::scheduler::{Call, call};
 
 const STREAM_ID: &str = "mesos-stream-id";
@@ -48,7 +49,19 @@ pub(in crate::local) fn handler(core: &Arc<Core>) -> Handler {
     })
 }
 
+/// One call, with the fault that is laid on it.
 fn scheduler(core: &Arc<Core>, request: &ApiRequest) -> Reply {
+    match core.config.wire.take_call_fault() {
+        None => carry_out(core, request),
+        Some(CallFault::Refuse(status, text)) => Reply::status(status, text),
+        Some(CallFault::LoseAnswer) => {
+            carry_out(core, request);
+            Reply::Lost
+        }
+    }
+}
+
+fn carry_out(core: &Arc<Core>, request: &ApiRequest) -> Reply {
     let checked = match checked(core, request) {
         Ok(checked) => checked,
         Err(refusal) => return refusal,

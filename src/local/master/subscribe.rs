@@ -24,7 +24,7 @@ impl Master {
         if subscribe.framework_info.principal.is_none() {
             subscribe.framework_info.principal = request.principal;
         }
-        let (events, body) = EventStream::new(request.content_type);
+        let (events, body) = EventStream::new(request.content_type, &self.config.wire);
         let stream_id = Uuid::new_v4().to_string();
         match self.may_subscribe(&subscribe) {
             Ok(framework_id) => {
@@ -126,7 +126,9 @@ impl Master {
             return;
         };
         if framework.stream_id() == Some(&stream_id) {
-            framework.send(&event(event::Type::Heartbeat));
+            if !self.config.wire.are_heartbeats_withheld() {
+                framework.send(&event(event::Type::Heartbeat));
+            }
             let timer = Timer::Heartbeat(framework_id, stream_id);
             self.schedule(self.config.heartbeat_interval, timer);
         }

@@ -85,6 +85,9 @@ impl Master {
             return;
         };
         framework.send_status(status.clone());
+        if self.config.wire.take_duplicate() {
+            framework.send_status(status.clone());
+        }
         let Some(task) = framework.tasks.get_mut(&status.task_id) else {
             return;
         };
