@@ -5,10 +5,14 @@
 //!
 //! - the scheduler API of the master: subscriptions, failover, offers, filters, `LAUNCH`, `LAUNCH_GROUP`, status updates
 //!   and their acknowledgement, reconciliation, kills, messages, teardown;
-//! - the executor API of the agents: executors are child processes in sandboxes, with Mesos's environment variables.
+//! - the executor API of the agents: executors are child processes in sandboxes, with Mesos's environment variables;
+//! - tasks that are only a command: their executor, which an agent adds as Mesos does, is hosted in this process, and the
+//!   command is a child process in a process group of its own, with the sandbox as its working directory and the files
+//!   `stdout` and `stderr` in it.
 //!
-//! Not covered in this version: command tasks without an own executor, URIs, containers, switching users, operations on
-//! reservations and volumes (they are refused), quota, maintenance, the operator API.
+//! Not covered in this version: the default executor, checks and health checks of command tasks (they are not carried
+//! out), URIs, containers, switching users, operations on reservations and volumes (they are refused), quota,
+//! maintenance, the operator API.
 //!
 //! # Examples
 //! ```

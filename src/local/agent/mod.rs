@@ -2,9 +2,11 @@
 //!
 //! Source: `src/slave/` of Apache Mesos 1.11.0.
 
+mod command_task;
 pub(super) mod containers;
 mod endpoint;
 mod executors;
+mod hosted;
 mod kill;
 mod run;
 mod sandbox;
