@@ -35,6 +35,17 @@ pub(crate) fn command(info: &CommandInfo, sandbox: &Path) -> Command {
     command
 }
 
+/// Environment variables that `info` states, secrets in clear; of several of one name, the last one counts.
+pub(crate) fn variables(info: &CommandInfo) -> impl Iterator<Item = (String, String)> {
+    let variables = info.environment.iter().flat_map(|own| &own.variables);
+    variables.map(|variable| {
+        let secret = variable.secret.as_ref().and_then(|own| own.value.as_ref());
+        let secret = secret.map(|own| String::from_utf8_lossy(&own.data).into_owned());
+        let value = variable.value.clone().or(secret).unwrap_or_default();
+        (variable.name.clone(), value)
+    })
+}
+
 #[cfg(unix)]
 pub(crate) fn raw_status(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt as _;

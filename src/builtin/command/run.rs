@@ -67,8 +67,8 @@ impl CommandRun {
         });
         let spawned = self.place.spawn(&launch.task);
         send(&driver, status(&launch.task, TaskState::TaskRunning)).await;
-        let child = match spawned {
-            Ok(child) => child,
+        let (child, group) = match spawned {
+            Ok(spawned) => spawned,
             Err(error) => {
                 tracing::debug!(%task_id, %error, "command not executed");
                 self.place.complain(&error);
@@ -80,8 +80,8 @@ impl CommandRun {
             }
         };
         let running = Running {
-            group: ProcessGroup::of(&child),
             child,
+            group,
             launch: *launch,
             limit,
             kill: None,
@@ -108,7 +108,7 @@ impl CommandRun {
 }
 
 impl Place {
-    fn spawn(&self, task: &TaskInfo) -> io::Result<Child> {
+    fn spawn(&self, task: &TaskInfo) -> io::Result<(Child, ProcessGroup)> {
         let info = task.command.clone().unwrap_or_default();
         let mut environment = self.environment.clone();
         let mut roles = task
@@ -118,12 +118,7 @@ impl Place {
         if let Some(role) = roles.next() {
             environment.insert("MESOS_ALLOCATION_ROLE".to_owned(), role.role().to_owned());
         }
-        for variable in info.environment.iter().flat_map(|own| &own.variables) {
-            let secret = variable.secret.as_ref().and_then(|own| own.value.as_ref());
-            let secret = secret.map(|own| String::from_utf8_lossy(&own.data).into_owned());
-            let value = variable.value.clone().or(secret).unwrap_or_default();
-            environment.insert(variable.name.clone(), value);
-        }
+        environment.extend(process::variables(&info));
         let mut command = process::command(&info, &self.directory);
         command
             .env_clear()
@@ -135,7 +130,9 @@ impl Place {
             .kill_on_drop(true);
         #[cfg(unix)]
         command.process_group(0);
-        command.spawn()
+        let child = command.spawn()?;
+        let group = ProcessGroup::of(&child);
+        Ok((child, group))
     }
 
     fn complain(&mut self, error: &io::Error) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::state::{Agent, Executor, Run};
+use crate::builtin::process::variables;
 use crate::local::config::{HOST, RECOVERY_TIMEOUT, SUBSCRIPTION_BACKOFF_MAX, duration_text};
 use crate::proto::{CommandInfo, ExecutorInfo};
 
@@ -46,13 +47,7 @@ impl Agent {
         let command = info.command.clone().unwrap_or_default();
         let mut environment = self.environment(run, info, &sandbox)?;
         environment.extend(self.config.executor_environment.clone());
-        let own = command.environment.iter().flat_map(|own| &own.variables);
-        for variable in own {
-            let secret = variable.secret.as_ref().and_then(|own| own.value.as_ref());
-            let secret = secret.map(|own| String::from_utf8_lossy(&own.data).into_owned());
-            let value = variable.value.clone().or(secret).unwrap_or_default();
-            environment.insert(variable.name.clone(), value);
-        }
+        environment.extend(variables(&command));
         let path = environment.entry("PATH".to_owned());
         path.or_insert_with(|| DEFAULT_PATH.to_owned());
         Some(Launch {
