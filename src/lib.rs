@@ -2,6 +2,8 @@
 
 mod address;
 mod backoff;
+#[cfg(feature = "local")]
+mod builtin;
 mod codec;
 mod detector;
 mod driver;

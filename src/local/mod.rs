@@ -6,12 +6,16 @@
 //! - the scheduler API of the master: subscriptions, failover, offers, filters, `LAUNCH`, `LAUNCH_GROUP`, status updates
 //!   and their acknowledgement, reconciliation, kills, messages, teardown;
 //! - the executor API of the agents: executors are child processes in sandboxes, with Mesos's environment variables;
+//! - tasks that are only a command: their executor, which an agent adds as Mesos does, is hosted in this process, and the
+//!   command is a child process in a process group of its own, with the sandbox as its working directory and the files
+//!   `stdout` and `stderr` in it;
 //! - the operator API as far as it reads state, and `TEARDOWN`; `/state`, `/slaves`, `/tasks`, `/metrics/snapshot` and
 //!   `/redirect` of the master. Whoever runs a framework against it can look at it with the tools of a real cluster.
 //!   Agents keep no history, and nobody is asked for a credential.
 //!
-//! Not covered in this version: command tasks without an own executor, URIs, containers, switching users, operations on
-//! reservations and volumes (they are refused), quota, maintenance, the operator API's other calls (501).
+//! Not covered in this version: the default executor, checks and health checks of command tasks (they are not carried
+//! out), URIs, containers, switching users, operations on reservations and volumes (they are refused), quota,
+//! maintenance, the operator API's other calls (501).
 //!
 //! For tests, [`LocalCluster::state`] shows what the cluster knows, [`LocalCluster::until`] waits for it to know something,
 //! and a family of methods breaks things: connections, heartbeats, answers, executors, the master.

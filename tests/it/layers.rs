@@ -99,9 +99,9 @@ const EXCEPTIONS: [(&str, &str, &str); 12] = [
         "the environment says where the agent is",
     ),
     (
-        "local/",
+        "local/agent/hosted.rs",
         "executor",
-        "the seam: an executor hosted in the cluster's process runs on the real driver",
+        "the seam: the command executor, hosted in the cluster's process, runs on the real driver",
     ),
 ];
 

@@ -5,6 +5,7 @@
 mod backpressure;
 mod bad_input;
 mod cluster;
+mod command_tasks;
 mod ending;
 mod executor_calls;
 mod executor_ending;

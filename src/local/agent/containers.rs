@@ -1,27 +1,33 @@
-//! Executors' processes: started in their sandboxes, each in a process group of its own, and reaped.
+//! Executors' containers: processes started in their sandboxes, each in a process group of its own, and reaped; or the
+//! built-in executor, hosted in this process.
 //!
 //! Source: `src/slave/containerizer/mesos/launch.cpp` of Apache Mesos 1.11.0, with the POSIX launcher.
 
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
-use tokio::process::{Child, Command};
-
-use super::sandbox::Launch;
+use super::hosted;
+use super::sandbox::{Launch, Program};
+use crate::builtin::process::{self, ProcessGroup, raw_status};
 use crate::local::core::Core;
 use crate::proto::CommandInfo;
 
 /// Raw wait status of a launcher that could not start its command: exit code 1.
 const NOT_STARTED: i32 = 1 << 8;
 
-/// Starts a process, in a task that ends when the process has been reaped and the agent told.
+/// Starts a container, in a task that ends when its processes have been reaped and the agent told.
 pub(in crate::local) fn start(core: &Arc<Core>, launch: Launch) {
     let (core, tasks) = (Arc::clone(core), core.tasks.clone());
     tasks.spawn(async move {
-        let status = match run(&core, &launch).await {
-            Ok(status) => raw_status(status),
+        let ended = match &launch.program {
+            Program::Child(command) => run(&core, &launch, command).await.map(raw_status),
+            Program::CommandExecutor => hosted::run(&core, &launch).await,
+        };
+        let status = match ended {
+            Ok(status) => status,
             Err(error) => {
                 tracing::warn!(%error, executor_id = %launch.run.executor_id, "executor not started");
                 NOT_STARTED
@@ -36,12 +42,9 @@ pub(in crate::local) fn start(core: &Arc<Core>, launch: Launch) {
 }
 
 /// From the making of the sandbox to the end of the process, whether it ends by itself or is killed.
-async fn run(core: &Core, launch: &Launch) -> io::Result<ExitStatus> {
-    tokio::fs::create_dir_all(&launch.sandbox).await?;
-    link_latest(&launch.sandbox).await;
-    let stdout = output(&launch.sandbox, "stdout").await?;
-    let mut stderr = output(&launch.sandbox, "stderr").await?;
-    let mut command = command(&launch.command, &launch.sandbox);
+async fn run(core: &Core, launch: &Launch, info: &CommandInfo) -> io::Result<ExitStatus> {
+    let (stdout, mut stderr) = furnish(&launch.sandbox).await?;
+    let mut command = process::command(info, &launch.sandbox);
     command
         .env_clear()
         .envs(&launch.environment)
@@ -71,7 +74,17 @@ async fn run(core: &Core, launch: &Launch) -> io::Result<ExitStatus> {
     child.wait().await
 }
 
-async fn output(sandbox: &Path, name: &str) -> io::Result<std::fs::File> {
+/// Makes a sandbox; answers its files for stdout and stderr.
+pub(super) async fn furnish(sandbox: &Path) -> io::Result<(File, File)> {
+    tokio::fs::create_dir_all(sandbox).await?;
+    link_latest(sandbox).await;
+    Ok((
+        output(sandbox, "stdout").await?,
+        output(sandbox, "stderr").await?,
+    ))
+}
+
+async fn output(sandbox: &Path, name: &str) -> io::Result<File> {
     let mut options = tokio::fs::OpenOptions::new();
     let file = options.create(true).append(true).open(sandbox.join(name));
     Ok(file.await?.into_std().await)
@@ -89,77 +102,4 @@ async fn link_latest(sandbox: &Path) {
     }
     #[cfg(not(unix))]
     let _ = sandbox;
-}
-
-/// `/bin/sh -c <value>`, or the executable with its whole argv.
-fn command(info: &CommandInfo, sandbox: &Path) -> Command {
-    if info.shell() {
-        let mut command = Command::new("/bin/sh");
-        command.arg("-c").arg(info.value());
-        return command;
-    }
-    // A relative executable is looked for in the working directory first, then in PATH.
-    let local = sandbox.join(info.value());
-    let mut command = if local.is_file() {
-        Command::new(local)
-    } else {
-        Command::new(info.value())
-    };
-    let mut arguments = info.arguments.iter();
-    if let Some(name) = arguments.next() {
-        #[cfg(unix)]
-        command.arg0(name);
-        #[cfg(not(unix))]
-        let _ = name;
-    }
-    command.args(arguments);
-    command
-}
-
-#[cfg(unix)]
-fn raw_status(status: ExitStatus) -> i32 {
-    use std::os::unix::process::ExitStatusExt as _;
-    status.into_raw()
-}
-
-#[cfg(not(unix))]
-fn raw_status(status: ExitStatus) -> i32 {
-    status.code().map_or(-1, |code| code << 8)
-}
-
-/// Kills a whole process group when dropped, so that nothing an executor started outlives it, not even when the runtime
-/// ends first.
-#[derive(Debug)]
-struct ProcessGroup {
-    #[cfg(unix)]
-    id: Option<nix::unistd::Pid>,
-}
-
-impl ProcessGroup {
-    #[cfg(unix)]
-    fn of(child: &Child) -> Self {
-        let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Self {
-            id: id.map(nix::unistd::Pid::from_raw),
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn of(_: &Child) -> Self {
-        Self {}
-    }
-
-    fn kill(&self) {
-        #[cfg(unix)]
-        if let Some(id) = self.id {
-            // Fails when nobody is left in the group, which is what is wanted.
-            let _ = nix::sys::signal::killpg(id, nix::sys::signal::Signal::SIGKILL);
-        }
-    }
-}
-
-impl Drop for ProcessGroup {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
+use super::command_task;
 use super::state::{Agent, ExecutorState, Queued, Run, Timer};
 use crate::local::config::{EXECUTOR_HEARTBEAT_INTERVAL, HOST, duration_text};
 use crate::local::master::is_terminal;
@@ -202,7 +203,7 @@ impl Agent {
         }
     }
 
-    /// The executor's process has ended with this raw wait status, and so have its tasks.
+    /// The executor's container has ended with this raw wait status, and so have its tasks.
     pub(in crate::local) fn container_ended(&mut self, run: &Run, status: i32) {
         if self.executor_of(run).is_none() {
             return;
@@ -212,11 +213,13 @@ impl Agent {
         else {
             return;
         };
-        self.outbox.push(ToMaster::ExecutorExited {
-            framework_id: run.framework_id.clone(),
-            executor_id: run.executor_id.clone(),
-            status,
-        });
+        if !executor.is_generated {
+            self.outbox.push(ToMaster::ExecutorExited {
+                framework_id: run.framework_id.clone(),
+                executor_id: run.executor_id.clone(),
+                status,
+            });
+        }
         let cause = executor.cause;
         let (reason, why) =
             cause.unwrap_or_else(|| (Reason::ExecutorTerminated, "Executor terminated".to_owned()));
@@ -244,7 +247,7 @@ impl Agent {
         let first = (framework_id.clone(), TaskId::default());
         let own = self.tasks.range(first..);
         own.take_while(|((id, _), _)| id == framework_id)
-            .filter(|(_, task)| task.executor_id.as_ref() == Some(executor_id))
+            .filter(|(_, task)| command_task::executor_id(task) == *executor_id)
             .filter(|(_, task)| !is_terminal(task.state()))
             .map(|((_, task_id), _)| task_id.clone())
             .collect()

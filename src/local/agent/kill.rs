@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::command_task::executor_id;
 use super::executors::event;
 use super::state::{Agent, ExecutorState, Run, Timer};
 use crate::proto::executor::event;
@@ -21,7 +22,7 @@ impl Agent {
     ) {
         let key = (framework_id.clone(), task_id.clone());
         let task = self.tasks.get(&key);
-        let Some(executor_id) = task.and_then(|task| task.executor_id.clone()) else {
+        let Some(executor_id) = task.map(executor_id) else {
             return;
         };
         let framework = self.frameworks.get_mut(framework_id);

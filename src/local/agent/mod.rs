@@ -2,10 +2,12 @@
 //!
 //! Source: `src/slave/` of Apache Mesos 1.11.0.
 
+mod command_task;
 pub(super) mod containers;
 mod endpoint;
 mod executors;
 mod fault;
+mod hosted;
 mod kill;
 mod operator;
 mod run;

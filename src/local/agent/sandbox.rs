@@ -8,55 +8,59 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::state::{Agent, Run};
+use super::state::{Agent, Executor, Run};
+use crate::builtin::process::variables;
 use crate::local::config::{HOST, RECOVERY_TIMEOUT, SUBSCRIPTION_BACKOFF_MAX, duration_text};
 use crate::proto::{CommandInfo, ExecutorInfo};
 
 /// What an executor finds on its `PATH` if nobody set one.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A process to be started.
+/// What runs in a container.
+#[derive(Debug)]
+pub(in crate::local) enum Program {
+    /// A child process.
+    Child(CommandInfo),
+    /// The built-in executor of a command task, in this process.
+    CommandExecutor,
+}
+
+/// A container to be started.
 #[derive(Debug)]
 pub(in crate::local) struct Launch {
     /// The agent's place.
     pub(in crate::local) agent: usize,
     pub(in crate::local) run: Run,
     pub(in crate::local) sandbox: PathBuf,
-    pub(in crate::local) command: CommandInfo,
+    pub(in crate::local) program: Program,
     /// All of it: nothing is inherited.
     pub(in crate::local) environment: BTreeMap<String, String>,
-    /// Cancelled to have the process group killed.
+    /// Cancelled to have all its processes killed.
     pub(in crate::local) kill: CancellationToken,
 }
 
 impl Agent {
     /// What has to be started for this run; `None` before the agent has an id.
-    pub(super) fn launch(
-        &self,
-        run: &Run,
-        info: &ExecutorInfo,
-        kill: CancellationToken,
-    ) -> Option<Launch> {
+    pub(super) fn launch(&self, run: &Run, executor: &Executor) -> Option<Launch> {
         let sandbox = self.sandbox(run)?;
+        let info = &executor.info;
         let command = info.command.clone().unwrap_or_default();
         let mut environment = self.environment(run, info, &sandbox)?;
         environment.extend(self.config.executor_environment.clone());
-        let own = command.environment.iter().flat_map(|own| &own.variables);
-        for variable in own {
-            let secret = variable.secret.as_ref().and_then(|own| own.value.as_ref());
-            let secret = secret.map(|own| String::from_utf8_lossy(&own.data).into_owned());
-            let value = variable.value.clone().or(secret).unwrap_or_default();
-            environment.insert(variable.name.clone(), value);
-        }
+        environment.extend(variables(&command));
         let path = environment.entry("PATH".to_owned());
         path.or_insert_with(|| DEFAULT_PATH.to_owned());
         Some(Launch {
             agent: self.index,
             run: run.clone(),
             sandbox,
-            command,
+            program: if executor.is_generated {
+                Program::CommandExecutor
+            } else {
+                Program::Child(command)
+            },
             environment,
-            kill,
+            kill: executor.kill.clone(),
         })
     }
 

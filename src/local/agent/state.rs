@@ -31,7 +31,7 @@ pub(in crate::local) struct Agent {
     pub(super) info: AgentInfo,
     pub(super) now: Instant,
     pub(super) frameworks: BTreeMap<FrameworkId, Framework>,
-    /// Until the terminal update is acknowledged.
+    /// Until the terminal update is acknowledged. Those of commands have no executor id, as in Mesos.
     pub(super) tasks: BTreeMap<(FrameworkId, TaskId), Task>,
     pub(super) updates: BTreeMap<(FrameworkId, TaskId), UpdateStream>,
     pub(super) timers: Timers<Timer>,
@@ -51,6 +51,8 @@ pub(super) struct Framework {
 #[derive(Debug)]
 pub(super) struct Executor {
     pub(super) info: ExecutorInfo,
+    /// Made by the agent for a command task: the master never hears of it.
+    pub(super) is_generated: bool,
     pub(super) container_id: String,
     pub(super) state: ExecutorState,
     pub(super) stream: Option<EventStream<Event>>,
@@ -60,7 +62,7 @@ pub(super) struct Executor {
     pub(super) queued: VecDeque<Queued>,
     /// Whether it was ever given a task.
     pub(super) was_used: bool,
-    /// Cancelled to have the process group killed.
+    /// Cancelled to have all its processes killed.
     pub(super) kill: CancellationToken,
     /// Why the agent killed it, for the statuses of its tasks.
     pub(super) cause: Option<(Reason, String)>,
@@ -177,7 +179,8 @@ impl Agent {
                 continue;
             }
             frameworks.push((id.clone(), framework.info.clone()));
-            for executor in framework.executors.values() {
+            let stated = framework.executors.values();
+            for executor in stated.filter(|executor| !executor.is_generated) {
                 executors.push((id.clone(), executor.info.clone()));
             }
         }

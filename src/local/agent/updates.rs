@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::command_task;
 use super::executors::{container_status, event};
 use super::state::{Agent, Timer};
 use crate::local::config::UPDATE_RETRY_INTERVAL_MAX;
@@ -78,7 +79,7 @@ impl Agent {
         message: &str,
     ) {
         let key = (framework_id.clone(), task_id.clone());
-        let executor_id = self.tasks.get(&key).and_then(|own| own.executor_id.clone());
+        let executor_id = self.tasks.get(&key).map(command_task::executor_id);
         let status = TaskStatus {
             task_id: task_id.clone(),
             state: state.into(),
@@ -214,7 +215,7 @@ impl Agent {
     ) -> bool {
         let key = (framework_id.clone(), task_id.clone());
         let task = self.tasks.get(&key);
-        task.is_some_and(|task| task.executor_id.as_ref() == Some(executor_id))
+        task.is_some_and(|task| command_task::executor_id(task) == *executor_id)
     }
 
     fn container_status(

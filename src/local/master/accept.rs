@@ -207,7 +207,8 @@ impl Master {
         let Some(framework) = self.frameworks.get_mut(&offer.framework_id) else {
             return;
         };
-        let mut launches_executor = false;
+        // Agents make those of command tasks themselves.
+        let mut launches_executor = executor.is_none();
         if let Some(executor) = &executor {
             let key = (offer.agent_id.clone(), executor.executor_id.clone());
             if !framework.executors.contains_key(&key) {
