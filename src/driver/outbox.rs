@@ -266,7 +266,8 @@ impl<P: Protocol> Outbox<P> {
     pub(crate) fn give_up_queued(&self, why: &Error) {
         let rest = self.lock().take_out(|entry| !entry.is_teardown);
         for entry in rest {
-            entry.promise.keep(Outcome::NotSent(why.clone()));
+            let outcome = entry.unsent(why.clone());
+            entry.promise.keep(outcome);
         }
     }
 
@@ -277,11 +278,12 @@ impl<P: Protocol> Outbox<P> {
             let promises = std::mem::take(&mut state.teardown_promises);
             (state.take_out(|_| true), promises)
         };
-        let promises = promises
-            .into_iter()
-            .chain(entries.into_iter().map(|entry| entry.promise));
         for promise in promises {
             promise.keep(Outcome::NotSent(why.clone()));
+        }
+        for entry in entries {
+            let outcome = entry.unsent(why.clone());
+            entry.promise.keep(outcome);
         }
     }
 
@@ -350,11 +352,8 @@ impl<P: Protocol> Outbox<P> {
                         reply.describe(),
                         entry.promise.call()
                     );
-                    self.bounce(
-                        entry,
-                        generation,
-                        &Error::new(ErrorKind::Disconnected, context),
-                    );
+                    let why = Error::new(ErrorKind::Disconnected, context);
+                    self.bounce(entry, generation, &why);
                 }
                 CallVerdict::NotReady => self.not_ready(entry, reply),
                 // An old stream id may be the reason, whatever the words.
@@ -362,11 +361,8 @@ impl<P: Protocol> Outbox<P> {
                     if matches!(reply.status, 400 | 403) && self.is_old(generation) =>
                 {
                     let context = format!("{} answered {}", P::PEER, reply.describe());
-                    self.bounce(
-                        entry,
-                        generation,
-                        &Error::new(ErrorKind::Disconnected, context),
-                    );
+                    let why = Error::new(ErrorKind::Disconnected, context);
+                    self.bounce(entry, generation, &why);
                 }
                 CallVerdict::Refused => {
                     self.protocol.refused(&entry.call);
@@ -382,6 +378,7 @@ impl<P: Protocol> Outbox<P> {
                 if P::is_repeatable(&entry.call) && entry.bounces < MAX_BOUNCES =>
             {
                 entry.bounces += 1;
+                entry.may_have_arrived = true;
                 self.put_back(entry);
             }
             Err(Undelivered::Unknown(error)) => self.ended(entry, Outcome::Unknown(error)),
@@ -427,7 +424,8 @@ impl<P: Protocol> Outbox<P> {
         let is_over = entry.bounces > MAX_BOUNCES || !renewable;
         if is_over || (bound && self.is_told_lost(generation)) {
             let made_up = self.protocol.never_sent(&entry.call);
-            self.ended(entry, Outcome::NotSent(subscription_lost(why)));
+            let outcome = entry.unsent(subscription_lost(why));
+            self.ended(entry, outcome);
             for event in made_up {
                 self.events.made_up(event);
             }

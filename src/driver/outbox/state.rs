@@ -6,7 +6,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::Session;
-use crate::driver::receipt::Promise;
+use crate::driver::receipt::{Outcome, Promise};
+use crate::error::Error;
 
 #[derive(Debug)]
 pub(super) struct Entry<C> {
@@ -16,6 +17,8 @@ pub(super) struct Entry<C> {
     /// How long it is repeated for a peer that is not ready; set at its first such answer.
     pub(super) repeat_until: Option<Instant>,
     pub(super) is_teardown: bool,
+    /// An answer was lost, and the call is repeated: it may have been carried out all the same.
+    pub(super) may_have_arrived: bool,
     /// Room in the outbox, given back when the call ends. The library's own calls take none.
     #[expect(dead_code, reason = "held for its drop")]
     pub(super) room: Option<OwnedSemaphorePermit>,
@@ -29,7 +32,16 @@ impl<C> Entry<C> {
             bounces: 0,
             repeat_until: None,
             is_teardown: false,
+            may_have_arrived: false,
             room,
+        }
+    }
+
+    /// The end of a call that is not sent (again).
+    pub(super) fn unsent(&self, why: Error) -> Outcome {
+        match self.may_have_arrived {
+            true => Outcome::Unknown(why),
+            false => Outcome::NotSent(why),
         }
     }
 }

@@ -456,3 +456,17 @@ async fn an_agent_that_never_gets_ready_is_given_up() {
     );
     assert!(started.elapsed() >= RECOVERY_LIMIT);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_call_that_is_given_up_may_have_arrived() {
+    let mut sending = Sending::subscribed();
+    let receipt = sending.submit(REPEATABLE, "1").await;
+    let posted = sending.arrive(&["1"]).await.remove(0);
+    let error = || Error::new(ErrorKind::Connect, "connection broke");
+    posted.end(Err(Undelivered::Unknown(error())));
+    let again = sending.arrive(&["1"]).await.remove(0);
+    again.end(Err(Undelivered::NotSent(error())));
+    sending.outbox.landed().await;
+    sending.outbox.give_up(&error());
+    assert!(matches!(outcome(receipt).await, Outcome::Unknown(_)));
+}
