@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Longest wait, a century: it can be added to any time of day.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// How long to wait between attempts to subscribe.
 ///
 /// The n-th wait (from 0) is random between nothing and `initial` · 2ⁿ, but at most `max`; a subscription that lasted
@@ -40,6 +43,11 @@ impl Default for Backoff {
     }
 }
 
+/// `time`, more or less by up to a tenth, so that those who began together do not stay together.
+pub(crate) fn spread(time: Duration) -> Duration {
+    LONGEST.min(time).mul_f64(0.9 + fastrand::f64() / 5.0)
+}
+
 /// The endless series of waits; the random source, which answers numbers in [0, 1), is injected.
 #[derive(Clone, Debug)]
 pub(crate) struct Delays {
@@ -61,6 +69,11 @@ impl Delays {
         }
     }
 
+    /// Waits that are never shorter than half of what they may be, for what is to be repeated soon but not at once.
+    pub(crate) fn half_random(backoff: Backoff) -> Self {
+        Self::with_random(backoff, || 0.5 + fastrand::f64() / 2.0)
+    }
+
     pub(crate) fn reset(&mut self) {
         self.attempt = 0;
     }
@@ -76,7 +89,8 @@ impl Iterator for Delays {
             .backoff
             .initial
             .saturating_mul(factor)
-            .min(self.backoff.max);
+            .min(self.backoff.max)
+            .min(LONGEST);
         Some(ceiling.mul_f64((self.random)()))
     }
 }
@@ -97,9 +111,25 @@ mod tests {
     }
 
     #[test]
+    fn half_random_waits_grow() {
+        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(8));
+        let waits: Vec<_> = Delays::half_random(backoff).take(5).collect();
+        for (wait, most) in waits.iter().zip([1, 2, 4, 8, 8]) {
+            let most = Duration::from_secs(most);
+            assert!(*wait >= most / 2 && *wait <= most, "{wait:?} of {most:?}");
+        }
+        let spread = spread(Duration::from_secs(10));
+        assert!(spread >= Duration::from_secs(9) && spread <= Duration::from_secs(11));
+    }
+
+    #[test]
     fn never_overflows() {
+        assert!(spread(Duration::MAX) > LONGEST / 2);
         let backoff = Backoff::new(Duration::from_secs(1), Duration::MAX);
         let mut delays = Delays::with_random(backoff, || 0.0);
         assert!((0..200).all(|_| delays.next() == Some(Duration::ZERO)));
+        let endless = Backoff::new(Duration::MAX, Duration::MAX);
+        let mut delays = Delays::with_random(endless, || 0.999);
+        assert!((0..200).all(|_| delays.next() <= Some(LONGEST)));
     }
 }

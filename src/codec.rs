@@ -69,15 +69,25 @@ impl<M> WireMessage for M where M: prost::Message + Default + Clone + Send + Syn
 
 /// Writes `message`; [`ErrorKind::Config`] if it has no form in this content type.
 pub(crate) fn encode<M: WireMessage>(content_type: ContentType, message: &M) -> Result<Bytes> {
-    match content_type {
-        ContentType::Protobuf => Ok(message.encode_to_vec().into()),
+    let mut out = Vec::new();
+    encode_to(content_type, message, &mut out)?;
+    Ok(out.into())
+}
+
+/// Writes `message` to the end of `out`; [`ErrorKind::Config`] if it has no form in this content type.
+pub(crate) fn encode_to<M: WireMessage>(
+    content_type: ContentType,
+    message: &M,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let written = match content_type {
+        ContentType::Protobuf => message.encode(out).map_err(Box::from),
         #[cfg(feature = "json")]
-        ContentType::Json => serde_json::to_vec(message)
-            .map(Bytes::from)
-            .map_err(|error| {
-                Error::caused_by(ErrorKind::Config, "message has no JSON form", error)
-            }),
-    }
+        ContentType::Json => serde_json::to_writer(out, message).map_err(Box::from),
+    };
+    written.map_err(|error: Box<dyn std::error::Error + Send + Sync>| {
+        Error::caused_by(ErrorKind::Config, "message cannot be written", error)
+    })
 }
 
 /// Reads one record; [`ErrorKind::Protocol`] if it is not such a message.

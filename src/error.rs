@@ -1,5 +1,6 @@
 //! The one error type of the crate.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ struct Inner {
 pub enum ErrorKind {
     /// The configuration cannot work: a master string, an environment variable, a call that must not be sent.
     Config,
+    /// There are not enough resources at hand: more, or other ones, are needed.
+    Insufficient,
     /// No connection could be made.
     Connect,
     /// Something took longer than its limit.
@@ -44,27 +47,57 @@ pub enum ErrorKind {
     Rejected,
     /// The peer ended the subscription with an ERROR event.
     ErrorEvent,
+    /// The framework is no more. The master says so in an ERROR event, for its id is used up: it was torn down, or came back
+    /// after its failover time-out. Or the master has subscribed a framework of another id than was asked for.
+    FrameworkRemoved,
+    /// The framework's id could not be loaded, stored or forgotten, or what was stored is no id.
+    Store,
     /// There is no subscription now.
     Disconnected,
+    /// An offer was to be used that is not live any more: see [`StaleOffer`](crate::toolkit::StaleOffer).
+    StaleOffer,
+    /// An operation came to another end than finished: see [`OperationFailure`](crate::toolkit::OperationFailure).
+    OperationFailed,
     /// The driver is not running: not started, stopped or aborted.
     NotRunning,
-    /// A callback of the scheduler or executor panicked.
+    /// A callback of the scheduler or executor panicked, or a detector, credential provider or store of the user's.
     CallbackPanicked,
     /// An executor could not subscribe with its agent again within the recovery time-out.
     RecoveryTimeout,
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, context: impl Into<String>) -> Self {
+    /// An error of that kind, for detectors and stores of one's own.
+    ///
+    /// `context`: who, what and how much; begins in lower case and ends without a full stop.
+    pub fn new(kind: ErrorKind, context: impl Into<String>) -> Self {
         Self::build(kind, context.into(), None)
     }
 
-    pub(crate) fn caused_by(
+    /// The same, with its cause. `context` does not repeat it.
+    ///
+    /// # Examples
+    /// ```
+    /// use mesos_framework::{Error, ErrorKind};
+    ///
+    /// let cause = std::io::Error::other("disk full");
+    /// let error = Error::caused_by(ErrorKind::Unavailable, "cannot keep the framework's id", cause);
+    /// assert_eq!(error.to_string(), "cannot keep the framework's id: disk full");
+    /// ```
+    pub fn caused_by(
         kind: ErrorKind,
         context: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync + 'static>>,
     ) -> Self {
         Self::build(kind, context.into(), Some(Arc::from(source.into())))
+    }
+
+    /// Something of the user's panicked: `what`.
+    pub(crate) fn panicked(what: &str, payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let context = format!("{what} panicked: {}", text.unwrap_or("no text"));
+        Self::new(ErrorKind::CallbackPanicked, context)
     }
 
     fn build(kind: ErrorKind, context: String, source: Option<Source>) -> Self {
@@ -94,9 +127,14 @@ impl Error {
             | ErrorKind::Unavailable
             | ErrorKind::Disconnected => true,
             ErrorKind::Config
+            | ErrorKind::Insufficient
             | ErrorKind::Unauthorized
             | ErrorKind::Rejected
             | ErrorKind::ErrorEvent
+            | ErrorKind::FrameworkRemoved
+            | ErrorKind::Store
+            | ErrorKind::StaleOffer
+            | ErrorKind::OperationFailed
             | ErrorKind::NotRunning
             | ErrorKind::CallbackPanicked
             | ErrorKind::RecoveryTimeout => false,

@@ -6,6 +6,10 @@
 //! `TaskState::try_from(status.state)`) to tell an unknown number from a known one, for the getters answer the default
 //! for it. Getters (`filters.refuse_seconds()`) answer the schema's default for an unset field.
 //!
+//! What authors of frameworks write most has short constructors and setters, which stand with the types: for instance
+//! [`TaskInfo::new`], [`Resource::scalar`], [`CommandInfo::in_shell`], [`ContainerInfo::docker`], [`HealthCheck::http`] and
+//! [`offer::Operation::launch`]. Setters are named like their field, but where that is the name of a getter.
+//!
 //! Source: `include/mesos/v1/*.proto` of Apache Mesos 1.11.0.
 #![allow(
     missing_docs,
@@ -19,10 +23,12 @@
     reason = "generated code"
 )]
 
+mod build;
 #[cfg(feature = "json")]
 mod json;
 #[cfg(feature = "json")]
 pub(crate) use json::from_json;
+mod task_state;
 
 use std::fmt;
 

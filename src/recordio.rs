@@ -77,8 +77,8 @@ enum State {
         text: [u8; MAX_HEADER_DIGITS],
     },
     Body {
-        missing: usize,
-        begun: BytesMut,
+        size: usize,
+        begun: Vec<u8>,
     },
 }
 
@@ -136,8 +136,8 @@ impl Decoder {
         match &self.state {
             State::Header { digits: 0, .. } if self.chunk.is_empty() => Ok(()),
             State::Header { .. } => Err(DecodeError::Truncated { missing: 0 }),
-            State::Body { missing, .. } => Err(DecodeError::Truncated {
-                missing: missing.saturating_sub(self.chunk.len()),
+            State::Body { size, begun } => Err(DecodeError::Truncated {
+                missing: size.saturating_sub(begun.len() + self.chunk.len()),
             }),
         }
     }
@@ -150,11 +150,11 @@ impl Decoder {
             if self.chunk.len() >= size {
                 return Ok(Some(self.chunk.split_to(size)));
             }
-            let begun = BytesMut::with_capacity(size.min(MAX_EAGER_CAPACITY));
-            self.state = State::Body {
-                missing: size,
-                begun,
-            };
+            let begun = Vec::with_capacity(match size {
+                ..=MAX_EAGER_CAPACITY => size,
+                _ => MAX_EAGER_CAPACITY.min(size / 2),
+            });
+            self.state = State::Body { size, begun };
         }
         Ok(self.body())
     }
@@ -189,16 +189,27 @@ impl Decoder {
 
     /// Moves what is there into the record begun; the record once it is whole.
     fn body(&mut self) -> Option<Bytes> {
-        let State::Body { missing, begun } = &mut self.state else {
+        let State::Body { size, begun } = &mut self.state else {
             return None;
         };
-        let part = self.chunk.split_to(self.chunk.len().min(*missing));
-        *missing -= part.len();
+        let missing = *size - begun.len();
+        let part = self.chunk.split_to(self.chunk.len().min(missing));
+        let wanted = begun.len() + part.len();
+        if wanted > begun.capacity() {
+            // Doubles up to half of the record, and then takes room for all of it: what is moved and what it is moved to
+            // are together never longer than the record.
+            let half = *size / 2;
+            let capacity = match wanted <= half {
+                true => begun.capacity().saturating_mul(2).clamp(wanted, half),
+                false => *size,
+            };
+            begun.reserve_exact(capacity - begun.len());
+        }
         begun.extend_from_slice(&part);
-        if *missing > 0 {
+        if part.len() < missing {
             return None;
         }
-        let record = std::mem::take(begun).freeze();
+        let record = Bytes::from(std::mem::take(begun));
         self.state = State::START;
         Some(record)
     }
@@ -233,6 +244,8 @@ pub fn encode(record: &[u8], stream: &mut BytesMut) {
 
 #[cfg(test)]
 mod tests {
+    mod hostile;
+
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -325,6 +338,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::tests::cases(256))]
+
         #[test]
         fn any_split_gives_the_same_records(
             records in vec(vec(any::<u8>(), 0..300), 0..12),

@@ -1,106 +1,114 @@
 //! The command executor: runs the one command of a task without an executor of its own.
 //!
-//! It comes in two parts: [`CommandExecutor`], which a driver calls, and [`CommandRun`], which owns the child process and
-//! is driven beside the driver by whoever hosts both. Checks and health checks are accepted and not carried out yet.
-//!
 //! Source: `src/launcher/executor.cpp` of Apache Mesos 1.11.0.
 
-mod kill;
-mod run;
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use run::CommandRun;
-pub(crate) use run::Place;
+use super::checks::Checks;
+use super::kill::shutdown_grace_period;
+use super::process::{Place, Process, Whom, variables};
+use super::relay::{Launch, Order};
+use super::status::{Reporter, send};
+use super::task::{Parts, Running, role};
+use crate::executor::ExecutorHandle;
+use crate::proto::{TaskId, TaskState, TaskStatus};
 
-use crate::executor::{Executor, ExecutorHandle};
-use crate::proto::framework_info::capability;
-use crate::proto::{
-    AgentInfo, ExecutorInfo, FrameworkInfo, KillPolicy, TaskId, TaskInfo, TaskState, TaskStatus,
-};
-
-/// Orders that may wait; they are taken as soon as they come.
-const ORDERS: usize = 16;
-
-/// What the process's owner is told.
-#[derive(Debug)]
-enum Order {
-    Launch(Box<Launch>),
-    Kill(Option<KillPolicy>),
-    Shutdown,
-}
-
-#[derive(Debug)]
-struct Launch {
-    task: TaskInfo,
-    /// Whether the framework knows TASK_KILLING.
-    tells_killing: bool,
-}
-
-/// The part that the driver calls: passes on what is to be done.
-#[derive(Debug)]
-pub(crate) struct CommandExecutor {
-    orders: mpsc::Sender<Order>,
-    tells_killing: bool,
-    is_launched: bool,
-}
-
-impl CommandExecutor {
-    /// An executor whose command runs at `place`, and the part that runs it.
-    pub(crate) fn new(place: Place) -> (Self, CommandRun) {
-        let (orders, receiver) = mpsc::channel(ORDERS);
-        let executor = Self {
-            orders,
-            tells_killing: false,
-            is_launched: false,
-        };
-        (executor, CommandRun::new(place, receiver))
-    }
-
-    async fn order(&self, order: Order) {
-        // Nobody takes orders once the command has ended, and nothing is left to do.
-        let _ = self.orders.send(order).await;
-    }
-}
-
-#[async_trait]
-impl Executor for CommandExecutor {
-    async fn registered(
-        &mut self,
-        _: &ExecutorHandle,
-        _: ExecutorInfo,
-        framework_info: FrameworkInfo,
-        _: AgentInfo,
-    ) {
-        let killing = capability::Type::TaskKillingState;
-        let capabilities = framework_info.capabilities.iter();
-        self.tells_killing = capabilities
-            .map(|own| own.r#type())
-            .any(|own| own == killing);
-    }
-
-    async fn launch_task(&mut self, driver: &ExecutorHandle, task: TaskInfo) {
-        if self.is_launched {
-            send(driver, refusal(task.task_id)).await;
+/// Waits for the task, and runs its command.
+pub(super) async fn run(
+    place: Place,
+    mut orders: mpsc::Receiver<Order>,
+    driver: ExecutorHandle,
+    end: CancellationToken,
+) {
+    let launch = tokio::select! {
+        launch = first(&mut orders) => launch,
+        () = end.cancelled() => return,
+    };
+    if let Some(launch) = launch {
+        let running = start(*launch, place, &driver).await;
+        let last = until_its_end(running, &mut orders, &driver, &end).await;
+        let Some((mut reporter, last)) = last else {
             return;
-        }
-        self.is_launched = true;
-        let tells_killing = self.tells_killing;
-        let launch = Launch {
-            task,
-            tells_killing,
         };
-        self.order(Order::Launch(Box::new(launch))).await;
+        reporter.send(last).await;
     }
+    driver.stop();
+}
 
-    async fn kill_task(&mut self, _: &ExecutorHandle, _: TaskId, policy: Option<KillPolicy>) {
-        self.order(Order::Kill(policy)).await;
+/// The task; `None` if the executor is to end without one.
+async fn first(orders: &mut mpsc::Receiver<Order>) -> Option<Box<Launch>> {
+    loop {
+        match orders.recv().await? {
+            Order::Launch(launch) => return Some(launch),
+            // Groups are not for this executor, and end it.
+            Order::LaunchGroup(_) | Order::Shutdown => return None,
+            // Of a task that is not here yet: the agent kills those itself.
+            Order::Kill(..) => {}
+        }
     }
+}
 
-    async fn shutdown(&mut self, _: &ExecutorHandle) {
-        self.order(Order::Shutdown).await;
-        self.orders.closed().await;
+async fn start(launch: Launch, mut place: Place, driver: &ExecutorHandle) -> Running {
+    let mut reporter = Reporter::new(driver.clone(), &launch.task, None);
+    reporter.tell(TaskState::TaskStarting).await;
+    let since = Instant::now();
+    let checks = Checks::of(&launch.task, || {
+        let mut own = place.try_clone()?;
+        own.stdout = own.stderr.try_clone()?;
+        Ok(own)
+    });
+    let command = launch.task.command.clone().unwrap_or_default();
+    place.environment.extend(variables(&command));
+    let role = role(&launch.task);
+    let name = "MESOS_ALLOCATION_ROLE".to_owned();
+    place.environment.insert(name, role);
+    let parts = Parts {
+        process: Process::start(&command, place),
+        checks,
+        reporter,
+        is_unhealthy: Arc::default(),
+        whom: Whom::Group,
+    };
+    let mut running = Running::new(parts, &launch, since);
+    running.reporter().tell(TaskState::TaskRunning).await;
+    running
+}
+
+/// Answers the last status, to be sent; `None` if the command was ended from outside.
+async fn until_its_end(
+    mut running: Running,
+    orders: &mut mpsc::Receiver<Order>,
+    driver: &ExecutorHandle,
+    end: &CancellationToken,
+) -> Option<(Reporter, TaskStatus)> {
+    loop {
+        tokio::select! {
+            happening = running.happening() => {
+                if let Some(last) = running.react(happening).await {
+                    return Some((running.into_reporter(), last));
+                }
+            }
+            Some(order) = orders.recv() => obey(order, &mut running, driver).await,
+            () = end.cancelled() => {
+                running.destroy().await;
+                return None;
+            }
+        }
+    }
+}
+
+async fn obey(order: Order, running: &mut Running, driver: &ExecutorHandle) {
+    match order {
+        Order::Kill(_, policy) => running.kill_with(policy).await,
+        Order::LaunchGroup(_) | Order::Shutdown => {
+            let own = driver.config().shutdown_grace_period();
+            running.kill_within(shutdown_grace_period(own)).await;
+        }
+        Order::Launch(launch) => send(driver, refusal(launch.task.task_id)).await,
     }
 }
 
@@ -114,26 +122,9 @@ fn refusal(task_id: TaskId) -> TaskStatus {
     }
 }
 
-async fn send(driver: &ExecutorHandle, status: TaskStatus) {
-    let task_id = status.task_id.clone();
-    if let Err(error) = driver.send_status_update(status).await {
-        tracing::warn!(%task_id, %error, "status update not sent");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn place() -> Place {
-        let file = || std::fs::File::open("/dev/null").unwrap();
-        Place {
-            environment: std::collections::BTreeMap::new(),
-            directory: "/".into(),
-            stdout: file(),
-            stderr: file(),
-        }
-    }
 
     #[test]
     fn a_second_task_fails() {
@@ -144,14 +135,5 @@ mod tests {
             status.message(),
             "Attempted to run multiple tasks using a \"command\" executor"
         );
-    }
-
-    #[tokio::test]
-    async fn orders_to_a_command_that_has_ended_wait_for_nobody() {
-        let (executor, run) = CommandExecutor::new(place());
-        drop(run);
-        for _ in 0..2 * ORDERS {
-            executor.order(Order::Kill(None)).await;
-        }
     }
 }

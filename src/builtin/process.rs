@@ -3,17 +3,30 @@
 //! Source: `src/slave/containerizer/mesos/launch.cpp` and `3rdparty/stout/include/stout/os/wait.hpp` of Apache Mesos
 //! 1.11.0.
 
-use std::path::Path;
-use std::process::ExitStatus;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
 
 use tokio::process::{Child, Command};
 
 use crate::proto::CommandInfo;
 
-/// `/bin/sh -c <value>`, or the executable with its whole argv.
+/// What a process finds on its `PATH` if nobody set one.
+pub(crate) const DEFAULT_PATH: &str =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What a launcher makes of a command that cannot be executed: it tells so on stderr and exits with 1
+/// (`src/slave/containerizer/mesos/launch.cpp`).
+const NOT_EXECUTED: &str = "exited with status 1";
+
+/// `sh -c <value>`, or the executable with its whole argv.
 pub(crate) fn command(info: &CommandInfo, sandbox: &Path) -> Command {
     if info.shell() {
         let mut command = Command::new("/bin/sh");
+        #[cfg(unix)]
+        command.arg0("sh");
         command.arg("-c").arg(info.value());
         return command;
     }
@@ -57,8 +70,135 @@ pub(crate) fn raw_status(status: ExitStatus) -> i32 {
     status.code().map_or(-1, |code| code << 8)
 }
 
+/// Where a command runs.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// All of it: nothing is inherited.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// The sandbox, and the working directory.
+    pub(crate) directory: PathBuf,
+    pub(crate) stdout: File,
+    pub(crate) stderr: File,
+}
+
+impl Place {
+    /// The same, for something else that writes there too.
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            environment: self.environment.clone(),
+            directory: self.directory.clone(),
+            stdout: self.stdout.try_clone()?,
+            stderr: self.stderr.try_clone()?,
+        })
+    }
+
+    /// Starts a command here, in a process group of its own.
+    pub(super) fn spawn(&self, info: &CommandInfo) -> io::Result<(Child, ProcessGroup)> {
+        if info.value.is_none() {
+            let kind = io::ErrorKind::NotFound;
+            return Err(io::Error::new(kind, "no command is given"));
+        }
+        let mut command = command(info, &self.directory);
+        command
+            .env_clear()
+            .envs(&self.environment)
+            .current_dir(&self.directory)
+            .stdin(Stdio::null())
+            .stdout(self.stdout.try_clone()?)
+            .stderr(self.stderr.try_clone()?)
+            .kill_on_drop(true);
+        #[cfg(unix)]
+        command.process_group(0);
+        let child = command.spawn()?;
+        let group = ProcessGroup::of(&child);
+        Ok((child, group))
+    }
+
+    fn complain(&mut self, error: &io::Error) {
+        // A line of a few bytes into a local file.
+        if let Err(error) = writeln!(self.stderr, "Failed to execute command: {error}") {
+            tracing::debug!(%error, "stderr not written");
+        }
+    }
+}
+
+/// The process of a task. Dropped, it is killed with all of its group.
+#[derive(Debug)]
+pub(super) struct Process {
+    /// `None` if its command could not be executed.
+    child: Option<Child>,
+    group: ProcessGroup,
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) is_success: bool,
+    /// `exited with status 3`, `terminated with signal Killed`; `None` if neither is known.
+    pub(super) text: Option<String>,
+}
+
+impl Process {
+    /// Starts a command; one that cannot be executed has ended already.
+    pub(super) fn start(info: &CommandInfo, mut place: Place) -> Self {
+        match place.spawn(info) {
+            Ok((child, group)) => Self {
+                child: Some(child),
+                group,
+            },
+            Err(error) => {
+                tracing::debug!(%error, "command not executed");
+                place.complain(&error);
+                Self {
+                    child: None,
+                    group: ProcessGroup::none(),
+                }
+            }
+        }
+    }
+
+    /// Waits for its end. Dropped before it completes, nothing is lost.
+    pub(super) async fn ended(&mut self) -> Ended {
+        let Some(child) = &mut self.child else {
+            return Ended {
+                is_success: false,
+                text: Some(NOT_EXECUTED.to_owned()),
+            };
+        };
+        let status = child.wait().await;
+        let status = status.inspect_err(|error| tracing::warn!(%error, "process not reaped"));
+        Ended {
+            is_success: status.as_ref().is_ok_and(ExitStatus::success),
+            text: status.ok().and_then(ending),
+        }
+    }
+
+    /// Asks it to end: all of its group, or it alone.
+    pub(super) fn terminate(&self, whom: Whom) {
+        match whom {
+            Whom::Group => self.group.terminate(),
+            Whom::Leader => self.group.terminate_leader(),
+        }
+    }
+
+    pub(super) fn kill(&mut self) {
+        self.group.kill();
+        if let Some(Err(error)) = self.child.as_mut().map(Child::start_kill) {
+            tracing::debug!(%error, "process has already ended");
+        }
+    }
+}
+
+/// Who is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    Group,
+    /// The process that was started, which may or may not pass it on.
+    Leader,
+}
+
 /// `exited with status 3`, `terminated with signal Killed`; `None` if neither is known.
-pub(super) fn ending(status: ExitStatus) -> Option<String> {
+fn ending(status: ExitStatus) -> Option<String> {
     match status.code() {
         Some(code) => Some(format!("exited with status {code}")),
         None => by_signal(status),
@@ -121,6 +261,13 @@ fn signal_name(number: i32) -> String {
     name.to_owned()
 }
 
+/// Kills one process, which is not a child of this one.
+#[cfg(unix)]
+pub(crate) fn kill_stranger(id: i32) -> io::Result<()> {
+    use nix::sys::signal::{Signal, kill};
+    kill(nix::unistd::Pid::from_raw(id), Signal::SIGKILL).map_err(io::Error::from)
+}
+
 /// Kills a whole process group when dropped, so that nothing its first process started outlives it, not even when the
 /// runtime ends first.
 #[derive(Debug)]
@@ -143,10 +290,32 @@ impl ProcessGroup {
         Self {}
     }
 
+    /// The group whose leader is the process of this id, which is not a child of this one.
+    #[cfg(unix)]
+    pub(crate) fn led_by(id: i32) -> Self {
+        Self {
+            id: Some(nix::unistd::Pid::from_raw(id)),
+        }
+    }
+
+    fn none() -> Self {
+        Self {
+            #[cfg(unix)]
+            id: None,
+        }
+    }
+
     /// Asks all its processes to end.
     pub(crate) fn terminate(&self) {
         #[cfg(unix)]
         self.signal(nix::sys::signal::Signal::SIGTERM);
+    }
+
+    fn terminate_leader(&self) {
+        #[cfg(unix)]
+        if let Some(id) = self.id {
+            let _ = nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM);
+        }
     }
 
     pub(crate) fn kill(&self) {

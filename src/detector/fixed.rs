@@ -1,7 +1,6 @@
 //! Addresses written down in the configuration.
 
-use super::Detector;
-use crate::address::Address;
+use crate::address::{Address, has_credentials, redacted};
 use crate::error::{Error, ErrorKind, Result};
 
 /// One address or several, tried one after another.
@@ -27,14 +26,12 @@ impl FixedAddresses {
         if master.trim().is_empty() {
             return Err(Error::new(ErrorKind::Config, "master string is empty"));
         }
-        for (scheme, hint) in [
-            ("zk://", "ZooKeeper detection"),
-            ("file://", "a master named by a file"),
-        ] {
-            if master.trim_start().starts_with(scheme) {
-                let context = format!("master {scheme}…: {hint} is not supported by this version");
-                return Err(Error::new(ErrorKind::Config, context));
-            }
+        if has_credentials(master) {
+            let context = format!(
+                "master string {:?}: credentials do not belong here, but into the driver's builder",
+                redacted(master)
+            );
+            return Err(Error::new(ErrorKind::Config, context));
         }
         let addresses: Result<Vec<_>> = master
             .split(',')
@@ -43,7 +40,7 @@ impl FixedAddresses {
         let addresses = addresses.map_err(|error| {
             Error::caused_by(
                 ErrorKind::Config,
-                format!("master string {master:?}"),
+                format!("master string {:?}", redacted(master)),
                 error,
             )
         })?;
@@ -57,20 +54,21 @@ impl FixedAddresses {
     pub(crate) fn addresses(&self) -> &[Address] {
         &self.addresses
     }
-}
 
-impl Detector for FixedAddresses {
-    fn candidate(&self) -> Address {
+    /// Where to try now.
+    pub(crate) fn candidate(&self) -> Address {
         self.addresses[self.current].clone()
     }
 
-    fn failed(&mut self) -> bool {
+    /// The candidate did not work: go on to the next. True when all were tried once, and a wait is due.
+    pub(crate) fn failed(&mut self) -> bool {
         self.current = (self.current + 1) % self.addresses.len();
         self.failures = (self.failures + 1) % self.addresses.len();
         self.failures == 0
     }
 
-    fn worked(&mut self) {
+    /// The candidate worked: a new round begins with it.
+    pub(crate) fn worked(&mut self) {
         self.failures = 0;
     }
 }
@@ -78,6 +76,21 @@ impl Detector for FixedAddresses {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_not_shown_wherever_it_stands() {
+        for master in [
+            "master@user:secret@h:5050",
+            "master@h:5050,master@user:secret@h:5050",
+            "user:sec://ret@h:5050",
+            "user:secret@h:5050,http://h",
+        ] {
+            let error = FixedAddresses::parse(master).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            let text = error.to_string();
+            assert!(!text.contains("sec") && !text.contains("ret@"), "{text}");
+        }
+    }
 
     #[test]
     fn a_list_is_gone_through_before_waiting() {
@@ -99,6 +112,25 @@ mod tests {
     }
 
     #[test]
+    fn a_password_makes_any_string_one_that_is_refused_and_not_shown() {
+        for (text, shown) in [
+            ("master@user:secret@h:5050", "…@h:5050"),
+            ("a:1,user:secret@h:5050", "…@h:5050"),
+            ("a:1,http://user:sec,ret@h:5050,b", "…@h:5050,b"),
+            ("user:sec://ret@h", "…@h"),
+            ("http://user/sec:ret@h:5050", "http://…@h:5050"),
+        ] {
+            let expected = format!(
+                "master string {shown:?}: credentials do not belong here, but into the driver's builder"
+            );
+            let error = FixedAddresses::parse(text).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+        let list = FixedAddresses::parse("master@a:1, master@b:2").unwrap();
+        assert_eq!(list.addresses().len(), 2);
+    }
+
+    #[test]
     fn nonsense_names_the_part_that_is_wrong() {
         for (text, why) in [
             ("", "master string is empty"),
@@ -109,10 +141,6 @@ mod tests {
             (
                 "a:1,,b:2",
                 "master string \"a:1,,b:2\": address \"\": expected host:port",
-            ),
-            (
-                "zk://me:secret@h:2181/mesos",
-                "master zk://…: ZooKeeper detection is not supported by this version",
             ),
         ] {
             let error = FixedAddresses::parse(text).unwrap_err();

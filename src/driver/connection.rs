@@ -12,7 +12,8 @@ use crate::error::Error;
 pub struct Connection {
     /// Where it stands.
     pub state: ConnectionState,
-    /// Why the last subscription, or attempt at one, ended; `None` while none did. Kept when a later one succeeds.
+    /// Why the last subscription, or attempt at one, ended, or why no leading master could be detected; `None` while nothing
+    /// went wrong. Kept when a later one succeeds.
     pub last_error: Option<Error>,
     /// Attempts that failed since the last subscription stood.
     pub failed_attempts: u32,
@@ -24,6 +25,12 @@ pub struct Connection {
 pub enum ConnectionState {
     /// The driver has not started.
     Idle,
+    /// Nobody is known to lead; the detector goes on looking.
+    #[non_exhaustive]
+    Detecting {
+        /// Since when.
+        since: Instant,
+    },
     /// SUBSCRIBE is on its way, or is answered and SUBSCRIBED has not come yet.
     #[non_exhaustive]
     Connecting {

@@ -9,6 +9,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tracing::Instrument as _;
 
 use super::Core;
+use super::asking::Asking;
 use super::connection::{Connection, ConnectionState};
 use super::outbox::{Renewal, Session};
 use super::protocol::{Persistence, Protocol};
@@ -27,6 +28,7 @@ pub(super) struct Link<P: Protocol> {
     give_up_at: Option<Instant>,
     stall_timeout: Duration,
     keepalive: Option<(Interval, P::Call)>,
+    asking: Asking,
     renewals: watch::Receiver<Option<Arc<Renewal>>>,
 }
 
@@ -35,6 +37,7 @@ enum Turn<E> {
     Step(Step<E>),
     Renew(Arc<Renewal>),
     KeepAlive,
+    Ask,
     GiveUp,
 }
 
@@ -62,6 +65,7 @@ impl<P: Protocol> Link<P> {
             give_up_at,
             stall_timeout,
             keepalive,
+            asking: Asking::default(),
             renewals,
         }
     }
@@ -76,6 +80,10 @@ impl<P: Protocol> Link<P> {
                     if let Some((_, call)) = &self.keepalive {
                         self.core.outbox.keep_alive(call.clone());
                     }
+                    continue;
+                }
+                Turn::Ask => {
+                    self.asking.asked(self.core.outbox.ask());
                     continue;
                 }
                 Turn::GiveUp => Some(Some(self.too_late())),
@@ -97,6 +105,7 @@ impl<P: Protocol> Link<P> {
             },
             step = self.subscription.next(&mut subscribe) => Turn::Step(step),
             () = tick(self.keepalive.as_mut().map(|(interval, _)| interval)) => Turn::KeepAlive,
+            () = sleep_until(self.asking.due()) => Turn::Ask,
             () = sleep_until(self.give_up_at) => Turn::GiveUp,
         }
     }
@@ -113,6 +122,7 @@ impl<P: Protocol> Link<P> {
     async fn step(&mut self, step: Step<P::Event>) -> Option<Option<Error>> {
         match step {
             Step::Connecting { to, lost } => {
+                tracing::debug!(peer = P::PEER, address = %to, "subscribing");
                 let state = ConnectionState::Connecting {
                     address: to.to_string(),
                     since: std::time::Instant::now(),
@@ -120,36 +130,89 @@ impl<P: Protocol> Link<P> {
                 self.changed(state, lost)
             }
             Step::Waiting { until, lost } => {
+                let wait = until.saturating_duration_since(Instant::now());
+                tracing::debug!(peer = P::PEER, ?wait, "waiting to subscribe");
                 let state = ConnectionState::Waiting {
                     next_attempt: until.into_std(),
                 };
+                let ended = self.changed(state, lost);
+                // What the next SUBSCRIBE carries depends on the answers that are still to come.
+                if ended.is_none() && self.core.protocol.is_pending() {
+                    self.core.outbox.landed().await;
+                }
+                ended
+            }
+            Step::Detecting { lost } => {
+                let state = ConnectionState::Detecting {
+                    since: std::time::Instant::now(),
+                };
                 self.changed(state, lost)
+            }
+            Step::NotDetected(error) => {
+                tracing::warn!(peer = P::PEER, %error, "detection failed");
+                let told = |connection: &mut Connection| connection.last_error = Some(error);
+                self.core.connection.send_modify(told);
+                None
             }
             Step::Subscribed {
                 at,
                 stream_id,
                 event,
             } => {
-                self.subscribed(
-                    Session {
-                        generation: self.generation + 1,
-                        at,
-                        stream_id,
-                    },
-                    event,
-                )
-                .await;
+                if let Some(error) = self.core.protocol.mismatch(&event, &at.to_string())
+                    && !self.forget_framework(&error).await
+                {
+                    return self.ended(error);
+                }
+                let generation = self.generation + 1;
+                let session = Session {
+                    generation,
+                    at,
+                    stream_id,
+                };
+                self.subscribed(session, event).await;
                 None
             }
             Step::Event(event) => self.event(event).await,
             Step::Ended(error) => {
-                if self.is_up {
-                    self.is_up = false;
-                    let _ = self.core.outbox.lost(&error);
+                if self.forget_framework(&error).await
+                    && let Some(step) = self.subscription.start_over(error.clone())
+                {
+                    return Box::pin(self.step(step)).await;
                 }
-                Some(Some(error))
+                self.ended(error)
             }
         }
+    }
+
+    fn ended(&mut self, error: Error) -> Option<Option<Error>> {
+        self.core
+            .connection
+            .send_modify(|connection| connection.last_error = Some(error.clone()));
+        if self.is_up {
+            self.down();
+            let _ = self.core.outbox.lost(&error);
+        }
+        Some(Some(error))
+    }
+
+    /// Gives the framework up, if that is what the user wants: another one follows. A driver that ends needs none.
+    async fn forget_framework(&mut self, error: &Error) -> bool {
+        if !self.core.lifecycle.is_running() {
+            return false;
+        }
+        let Some(id) = self.core.protocol.forget_framework(error) else {
+            return false;
+        };
+        tracing::warn!(%id, %error, "framework removed; a new one takes its place");
+        if self.is_up {
+            let _ = self.lost(error);
+        }
+        // Calls that come back are to be seen, too.
+        self.core.outbox.landed().await;
+        self.core.outbox.framework_removed(error);
+        self.core.events.framework_removed(id);
+        true
     }
 
     async fn subscribed(&mut self, session: Session, event: P::Event) {
@@ -166,6 +229,8 @@ impl<P: Protocol> Link<P> {
         tracing::info!(peer = P::PEER, address = %session.at, generation = session.generation, "subscribed");
         self.core.protocol.receive(&event);
         self.core.outbox.subscribed(session);
+        self.asking = Asking::default();
+        self.asking.asked(self.core.outbox.ask());
         self.core.connection.send_modify(|connection| {
             connection.state = state;
             connection.failed_attempts = 0;
@@ -195,9 +260,14 @@ impl<P: Protocol> Link<P> {
         }
     }
 
+    fn down(&mut self) {
+        self.is_up = false;
+        self.asking = Asking::default();
+    }
+
     fn lost(&mut self, error: &Error) -> Option<Option<Error>> {
         tracing::warn!(peer = P::PEER, generation = self.generation, %error, "subscription lost");
-        self.is_up = false;
+        self.down();
         let made_up = self.core.outbox.lost(error);
         self.core
             .events

@@ -1,5 +1,6 @@
 //! What schedulers and executors share: the tasks, start, stop and join.
 
+mod asking;
 mod connection;
 mod dispatch;
 mod lifecycle;
@@ -10,20 +11,23 @@ mod protocol;
 mod queue;
 mod receipt;
 mod supervisor;
+mod unconnected;
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 pub use connection::{Connection, ConnectionState, ConnectionWatch};
-pub(crate) use lifecycle::Lifecycle;
+pub(crate) use lifecycle::{Ending, Lifecycle};
 pub use lifecycle::{Status, Stop};
 pub(crate) use options::{Options, option_setters};
-pub(crate) use outbox::Unsubscribed;
+pub(crate) use outbox::{Terms, Unsubscribed};
 pub(crate) use protocol::{Handler, Persistence, Protocol};
 pub(crate) use queue::Item;
+pub(crate) use receipt::Watcher;
 pub use receipt::{Outcome, Receipt};
 pub(crate) use supervisor::{Engine, Ready, Setup};
+pub(crate) use unconnected::Unconnected;
 
 pub(crate) use crate::subscription::{Signal, StreamEvent, heartbeat_interval};
 
@@ -40,6 +44,8 @@ pub(crate) struct Core<P: Protocol> {
     outbox: Arc<Outbox<P>>,
     connection: watch::Sender<Connection>,
     content_type: ContentType,
+    /// Answers calls in place of the peer; none in drivers with a network.
+    stand_in: Option<unconnected::StandIn<P::Call>>,
 }
 
 impl<P: Protocol> Core<P> {
@@ -60,6 +66,7 @@ impl<P: Protocol> Core<P> {
             outbox: Arc::new(outbox),
             connection: watch::Sender::new(Connection::idle()),
             content_type,
+            stand_in: None,
         }
     }
 
@@ -67,18 +74,38 @@ impl<P: Protocol> Core<P> {
     pub(crate) async fn submit(
         &self,
         call: P::Call,
-        unsubscribed: Unsubscribed,
+        terms: impl Into<Terms> + Send,
     ) -> Result<Receipt> {
         self.check_running()?;
-        self.outbox.submit(call, unsubscribed).await
+        let receipt = self.outbox.submit(call, terms).await?;
+        self.answer_calls();
+        Ok(receipt)
     }
 
     /// Stops the driver with TEARDOWN, and answers the receipt of that call.
     pub(crate) fn teardown(&self) -> Result<Receipt> {
         self.check_running()?;
         let receipt = self.outbox.expect_teardown("TEARDOWN")?;
-        self.lifecycle.stop(Stop::Teardown);
+        self.stop(Stop::Teardown);
         Ok(receipt)
+    }
+
+    pub(crate) fn stop(&self, how: Stop) -> Status {
+        let status = self.lifecycle.stop(how);
+        self.ended_unconnected();
+        status
+    }
+
+    pub(crate) fn abort(&self) -> Status {
+        self.lifecycle.abort();
+        self.ended_unconnected();
+        self.lifecycle.status()
+    }
+
+    pub(crate) fn fail(&self, error: Error) -> Status {
+        self.lifecycle.fail(error);
+        self.ended_unconnected();
+        self.lifecycle.status()
     }
 
     fn check_running(&self) -> Result<()> {

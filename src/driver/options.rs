@@ -5,16 +5,19 @@ use std::time::Duration;
 use crate::backoff::Backoff;
 use crate::codec::ContentType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Credential, HttpConfig};
+use crate::http::{Credentials, HttpConfig, TlsConfig};
 use crate::recordio::DEFAULT_MAX_RECORD_SIZE;
+
+/// Longest time of any kind, a century: it can be added to any time of day, and is never over.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// The settings, with their defaults.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) content_type: ContentType,
-    pub(crate) credential: Option<Credential>,
+    pub(crate) credentials: Option<Credentials>,
     pub(crate) confine_credential: bool,
-    pub(crate) root_certificates: Vec<Vec<u8>>,
+    pub(crate) tls: TlsConfig,
     pub(crate) proxy_from_environment: bool,
     pub(crate) user_agent: String,
     /// None: the default of the driver.
@@ -24,6 +27,7 @@ pub(crate) struct Options {
     pub(crate) missed_heartbeats: u32,
     pub(crate) event_queue_capacity: usize,
     pub(crate) outbox_capacity: usize,
+    pub(crate) calls_in_flight: usize,
     pub(crate) event_stall_timeout: Duration,
     pub(crate) callback_timeout: Option<Duration>,
     pub(crate) max_record_size: usize,
@@ -33,9 +37,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             content_type: ContentType::default(),
-            credential: None,
+            credentials: None,
             confine_credential: false,
-            root_certificates: Vec::new(),
+            tls: TlsConfig::default(),
             proxy_from_environment: false,
             user_agent: concat!("mesos-framework/", env!("CARGO_PKG_VERSION")).to_owned(),
             backoff: None,
@@ -44,6 +48,7 @@ impl Default for Options {
             missed_heartbeats: 5,
             event_queue_capacity: 64,
             outbox_capacity: 1024,
+            calls_in_flight: 64,
             event_stall_timeout: Duration::from_secs(75),
             callback_timeout: None,
             max_record_size: DEFAULT_MAX_RECORD_SIZE,
@@ -52,10 +57,12 @@ impl Default for Options {
 }
 
 impl Options {
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Refuses what makes no sense, and bounds what no clock can hold.
+    pub(crate) fn check(&mut self) -> Result<()> {
         let capacities = [
             ("event_queue_capacity", self.event_queue_capacity),
             ("outbox_capacity", self.outbox_capacity),
+            ("calls_in_flight", self.calls_in_flight),
             ("max_record_size", self.max_record_size),
             ("missed_heartbeats", self.missed_heartbeats as usize),
         ];
@@ -84,6 +91,13 @@ impl Options {
             let context = "user agent must not begin with libprocess/: Mesos takes such requests for its own messages";
             return Err(Error::new(ErrorKind::Config, context));
         }
+        for time in [
+            &mut self.connect_timeout,
+            &mut self.call_timeout,
+            &mut self.event_stall_timeout,
+        ] {
+            *time = LONGEST.min(*time);
+        }
         Ok(())
     }
 
@@ -91,10 +105,11 @@ impl Options {
         HttpConfig {
             connect_timeout: self.connect_timeout,
             reply_timeout: self.call_timeout,
+            window: self.calls_in_flight,
             user_agent: self.user_agent.clone(),
-            credential: self.credential.clone(),
+            credentials: self.credentials.clone(),
             confine_credential: self.confine_credential,
-            root_certificates: self.root_certificates.clone(),
+            tls: self.tls.clone(),
             proxy_from_environment: self.proxy_from_environment,
         }
     }
@@ -112,7 +127,15 @@ macro_rules! option_setters {
         /// Proof of identity, sent with every request: to the configured hosts and to where these redirect, on the same
         /// scheme only. None by default.
         pub fn credential(mut self, credential: $crate::Credential) -> Self {
-            self.options.credential = Some(credential);
+            self.options.credentials = Some($crate::http::Credentials::Fixed(credential));
+            self
+        }
+
+        /// Asks for the proof of identity in place of [`credential`](Self::credential): once at first, and again after
+        /// each 401.
+        pub fn credential_provider(mut self, provider: impl $crate::CredentialProvider) -> Self {
+            let provider = std::sync::Arc::new(provider);
+            self.options.credentials = Some($crate::http::Credentials::Provider(provider));
             self
         }
 
@@ -125,7 +148,22 @@ macro_rules! option_setters {
         /// Trusts the root certificates of this PEM text for https, in place of the platform's. May be given several
         /// times. `build` refuses text without a certificate.
         pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
-            self.options.root_certificates.push(pem.into());
+            self.options.tls.roots.push(pem.into());
+            self
+        }
+
+        /// Shows this certificate to https peers that ask for one (mutual TLS): the PEM texts of the chain, the
+        /// certificate itself first, and of its private key (PKCS #8, PKCS #1 or SEC 1). `build` refuses what cannot be
+        /// used.
+        pub fn client_certificate(
+            mut self,
+            chain: impl Into<Vec<u8>>,
+            key: impl Into<Vec<u8>>,
+        ) -> Self {
+            self.options.tls.client_certificate = Some($crate::http::ClientCertificate {
+                chain: chain.into(),
+                key: key.into(),
+            });
             self
         }
 
@@ -148,14 +186,15 @@ macro_rules! option_setters {
             self
         }
 
-        /// Longest time to make a connection; default 10 s.
+        /// Longest time to make a connection, with the resolution of the name and TLS; default 10 s. For the event stream,
+        /// it is part of the `call_timeout` of the attempt.
         pub fn connect_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.connect_timeout = timeout;
             self
         }
 
-        /// Longest time from sending a call to its answer, and from SUBSCRIBE to SUBSCRIBED; also how long a stopping
-        /// driver may take to send what is queued. Default 75 s.
+        /// Longest time from sending a call to its answer; and of an attempt to subscribe, from the question for the
+        /// credential to SUBSCRIBED; also how long a stopping driver may take to send what is queued. Default 75 s.
         pub fn call_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.call_timeout = timeout;
             self
@@ -173,10 +212,11 @@ macro_rules! option_setters {
             self
         }
 
-        /// How long events may stay unread behind a slow callback before the subscription is given up and renewed;
-        /// default 75 s. The peer keeps unread events in memory without bound (MESOS-7748).
-        pub fn event_stall_timeout(mut self, timeout: std::time::Duration) -> Self {
-            self.options.event_stall_timeout = timeout;
+        /// How many calls may be without an answer; default 64. They are written back to back on one connection, so that
+        /// order does not cost a round trip per call; 1 sends each only when the one before is answered. Through a proxy
+        /// of the environment it is always 1.
+        pub fn calls_in_flight(mut self, calls: usize) -> Self {
+            self.options.calls_in_flight = calls;
             self
         }
 
@@ -194,3 +234,31 @@ macro_rules! option_setters {
     };
 }
 pub(crate) use option_setters;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_those_that_the_setters_state() {
+        let options = Options::default();
+        let second = Duration::from_secs(1);
+        assert_eq!(options.content_type, ContentType::Protobuf);
+        assert_eq!(options.connect_timeout, 10 * second);
+        assert_eq!(options.call_timeout, 75 * second);
+        assert_eq!(options.event_stall_timeout, 75 * second);
+        assert_eq!(options.callback_timeout, None);
+        assert_eq!(options.missed_heartbeats, 5);
+        assert_eq!(options.event_queue_capacity, 64);
+        assert_eq!(options.outbox_capacity, 1024);
+        assert_eq!(options.calls_in_flight, 64);
+        assert_eq!(options.max_record_size, 64 << 20);
+        assert_eq!(options.backoff.unwrap_or_default().longest(), 15 * second);
+        assert!(options.credentials.is_none() && !options.confine_credential);
+        assert!(!options.proxy_from_environment);
+        let http = options.http();
+        assert_eq!(http.connect_timeout, options.connect_timeout);
+        assert_eq!(http.reply_timeout, options.call_timeout);
+        assert_eq!(http.window, options.calls_in_flight);
+    }
+}

@@ -1,32 +1,23 @@
 //! Calls on their way: a bounded queue, first in first out, and a bounded number in flight.
 
+mod answer;
 mod flight;
+mod settle;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, watch};
-use tokio::time::Instant;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 pub(super) use flight::run;
 use state::{Entry, State};
 
 use super::protocol::Protocol;
 use super::queue::EventQueue;
-use super::receipt::{Outcome, Promise, Receipt};
+use super::receipt::{Outcome, Promise, Receipt, Watcher};
 use crate::address::Address;
 use crate::codec::{self, ContentType};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{CallVerdict, Reply, Request, Undelivered};
-
-/// How often a call that was refused only for its subscription is sent again under the next one.
-const MAX_BOUNCES: u8 = 5;
-
-/// How long to wait before a call is sent again that an agent was not ready for, and for how long that is done: agents
-/// recover within the re-registration time-out of their executors, 2 s by default (`src/slave/constants.hpp`).
-const PAUSE: Duration = Duration::from_millis(500);
-const RECOVERY_LIMIT: Duration = Duration::from_secs(75);
 
 /// Where calls go now.
 #[derive(Clone, Debug)]
@@ -43,6 +34,24 @@ pub(crate) enum Unsubscribed {
     Refuse,
     /// It waits for the next one.
     Keep,
+}
+
+/// On which terms a call is queued.
+pub(crate) struct Terms {
+    pub(crate) unsubscribed: Unsubscribed,
+    /// It is `Disconnected` under any subscription but that of this generation.
+    pub(crate) generation: Option<u64>,
+    pub(crate) watcher: Option<Watcher>,
+}
+
+impl From<Unsubscribed> for Terms {
+    fn from(unsubscribed: Unsubscribed) -> Self {
+        Self {
+            unsubscribed,
+            generation: None,
+            watcher: None,
+        }
+    }
 }
 
 /// Asks for a new subscription in place of the one of this generation.
@@ -71,9 +80,6 @@ pub(crate) struct Outbox<P: Protocol> {
     landed: Notify,
     renewal: watch::Sender<Option<Arc<Renewal>>>,
 }
-
-/// An answer, or none, to the oldest call in flight.
-type Answer = Result<Reply, Undelivered>;
 
 impl<P: Protocol> Outbox<P> {
     pub(crate) fn new(
@@ -104,14 +110,44 @@ impl<P: Protocol> Outbox<P> {
     pub(crate) async fn submit(
         &self,
         call: P::Call,
-        unsubscribed: Unsubscribed,
+        terms: impl Into<Terms> + Send,
     ) -> Result<Receipt> {
+        let terms = terms.into();
+        let room = match Arc::clone(&self.room).try_acquire_owned() {
+            Ok(room) => room,
+            Err(_) => self.room_for(terms.unsubscribed).await?,
+        };
+        let (promise, receipt) = Promise::with_receipt(P::name(&call));
+        let mut state = self.lock();
+        let now = Phase {
+            subscribed: state.session.is_some(),
+            closed: state.closing,
+        };
+        self.check(now, terms.unsubscribed)?;
+        let generation = state
+            .session
+            .as_ref()
+            .map_or(0, |session| session.generation);
+        if terms.generation.is_some_and(|own| own != generation) {
+            let context = format!("{} belongs to a lost subscription", promise.call());
+            return Err(Error::new(ErrorKind::Disconnected, context));
+        }
+        self.protocol.queued(&call);
+        tracing::debug!(call = promise.call(), generation, "call queued");
+        let promise = promise.watched(terms.watcher);
+        state.queue.push_back(Entry::new(call, promise, Some(room)));
+        drop(state);
+        self.wake.notify_one();
+        Ok(receipt)
+    }
+
+    async fn room_for(&self, unsubscribed: Unsubscribed) -> Result<OwnedSemaphorePermit> {
         let mut phase = self.phase.subscribe();
-        let room = loop {
+        loop {
             let now = *phase.borrow_and_update();
             self.check(now, unsubscribed)?;
             if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
-                break room;
+                return Ok(room);
             }
             if !now.subscribed {
                 return Err(Error::new(
@@ -120,30 +156,12 @@ impl<P: Protocol> Outbox<P> {
                 ));
             }
             tokio::select! {
-                room = Arc::clone(&self.room).acquire_owned() => match room {
-                    Ok(room) => break room,
-                    Err(_) => return Err(not_running()),
-                },
+                room = Arc::clone(&self.room).acquire_owned() => {
+                    return room.map_err(|_| not_running());
+                }
                 _ = phase.changed() => {}
             }
-        };
-        let (promise, receipt) = Promise::with_receipt(P::name(&call));
-        let mut state = self.lock();
-        let now = Phase {
-            subscribed: state.session.is_some(),
-            closed: state.closing,
-        };
-        self.check(now, unsubscribed)?;
-        self.protocol.queued(&call);
-        let generation = state
-            .session
-            .as_ref()
-            .map_or(0, |session| session.generation);
-        tracing::debug!(call = promise.call(), generation, "call queued");
-        state.queue.push_back(Entry::new(call, promise, Some(room)));
-        drop(state);
-        self.wake.notify_one();
-        Ok(receipt)
+        }
     }
 
     fn check(&self, phase: Phase, unsubscribed: Unsubscribed) -> Result<()> {
@@ -173,7 +191,7 @@ impl<P: Protocol> Outbox<P> {
     /// A subscription stands: calls go out under it.
     pub(crate) fn subscribed(&self, session: Session) {
         let mut state = self.lock();
-        state.session = Some(session);
+        state.session = Some(Arc::new(session));
         state.suspended = None;
         state.lost_at = None;
         let closed = state.closing;
@@ -183,6 +201,27 @@ impl<P: Protocol> Outbox<P> {
             closed,
         });
         self.wake.notify_one();
+    }
+
+    /// Asks the peer what became of calls of unknown outcome; false if there are none. One question waits or is on its way
+    /// at a time.
+    pub(crate) fn ask(&self) -> bool {
+        let Some(call) = self.protocol.settling() else {
+            return false;
+        };
+        let mut state = self.lock();
+        if state.closing || state.question_in_flight {
+            return !state.closing;
+        }
+        // One that still waits may say less.
+        state.take_out(|entry| entry.is_question);
+        let promise = Promise::unasked(P::name(&call));
+        let mut entry = Entry::new(call, promise, None);
+        entry.is_question = true;
+        state.queue.push_back(entry);
+        drop(state);
+        self.wake.notify_one();
+        true
     }
 
     /// The subscription is lost: queued calls that were bound to it end here. Answers the events that tell of them.
@@ -201,7 +240,7 @@ impl<P: Protocol> Outbox<P> {
         let mut events = Vec::new();
         for entry in bound {
             events.extend(self.protocol.never_sent(&entry.call));
-            entry.promise.keep(Outcome::NotSent(subscription_lost(why)));
+            entry.end(Outcome::NotSent(subscription_lost(why)));
         }
         events
     }
@@ -230,10 +269,9 @@ impl<P: Protocol> Outbox<P> {
         if let Some(call) = teardown {
             let (promise, given) = Promise::with_receipt(P::name(&call));
             receipt = Some(given);
-            state.queue.push_back(Entry {
-                is_teardown: true,
-                ..Entry::new(call, promise, None)
-            });
+            let mut entry = Entry::new(call, promise, None);
+            entry.is_teardown = true;
+            state.queue.push_back(entry);
         }
         let subscribed = state.session.is_some();
         drop(state);
@@ -267,7 +305,18 @@ impl<P: Protocol> Outbox<P> {
         let rest = self.lock().take_out(|entry| !entry.is_teardown);
         for entry in rest {
             let outcome = entry.unsent(why.clone());
-            entry.promise.keep(outcome);
+            entry.end(outcome);
+        }
+    }
+
+    /// Gives up what was for a framework that is no more.
+    pub(crate) fn framework_removed(&self, why: &Error) {
+        let stays =
+            |entry: &Entry<P::Call>| entry.is_teardown || P::is_about_framework(&entry.call);
+        let rest = self.lock().take_out(|entry| !stays(entry));
+        for entry in rest {
+            let outcome = entry.unsent(why.clone());
+            entry.end(outcome);
         }
     }
 
@@ -283,7 +332,7 @@ impl<P: Protocol> Outbox<P> {
         }
         for entry in entries {
             let outcome = entry.unsent(why.clone());
-            entry.promise.keep(outcome);
+            entry.end(outcome);
         }
     }
 
@@ -303,182 +352,37 @@ impl<P: Protocol> Outbox<P> {
 }
 
 impl<P: Protocol> Outbox<P> {
-    /// The next call to send, ready to go.
-    fn take(&self) -> Option<(Entry<P::Call>, Session, Request)> {
+    /// The next call to send, ready to go; its bytes replace those in `body`.
+    fn take(&self, body: &mut Vec<u8>) -> Option<(Entry<P::Call>, Arc<Session>)> {
         loop {
             let (mut entry, session) = {
                 let mut state = self.lock();
-                let session = state.session.clone()?;
-                if state.is_paused(Instant::now()) {
+                let session = Arc::clone(state.session.as_ref()?);
+                if state.is_paused() {
                     return None;
                 }
-                let entry = state.pop()?;
-                state.in_flight += 1;
-                state.teardown_in_flight |= entry.is_teardown;
+                let mut entry = state.pop()?;
+                while let Some(next) = state.pop_merged(|next| P::merge(&mut entry.call, next)) {
+                    entry.take_over(next);
+                }
+                state.took_off(&entry);
                 (entry, session)
             };
-            if !self.protocol.complete(&mut entry.call) {
-                self.ended(entry, Outcome::Accepted);
+            let outcome = match self.protocol.complete(&mut entry.call) {
+                Ok(true) => None,
+                Ok(false) => Some(Outcome::Accepted),
+                Err(too_late) => Some(Outcome::NotSent(too_late)),
+            };
+            if let Some(outcome) = outcome {
+                self.ended(entry, outcome);
                 continue;
             }
-            match codec::encode(self.content_type, &entry.call) {
-                Ok(body) => {
-                    let (path, media_type) = (P::PATH, self.content_type.media_type());
-                    let request = Request {
-                        path,
-                        media_type,
-                        stream_id: session.stream_id.clone(),
-                        body,
-                    };
-                    return Some((entry, session, request));
-                }
+            body.clear();
+            match codec::encode_to(self.content_type, &entry.call, body) {
+                Ok(()) => return Some((entry, session)),
                 Err(error) => self.ended(entry, Outcome::NotSent(error)),
             }
         }
-    }
-
-    /// `generation`: under which the call was sent.
-    fn settle(&self, mut entry: Entry<P::Call>, generation: u64, answer: Answer) {
-        match answer {
-            Ok(reply) => match reply.judge_call() {
-                CallVerdict::Accepted => {
-                    self.protocol.accepted(&entry.call);
-                    self.ended(entry, Outcome::Accepted);
-                }
-                CallVerdict::NotSubscribed => {
-                    let context = format!(
-                        "{} answered {} to {}",
-                        P::PEER,
-                        reply.describe(),
-                        entry.promise.call()
-                    );
-                    let why = Error::new(ErrorKind::Disconnected, context);
-                    self.bounce(entry, generation, &why);
-                }
-                CallVerdict::NotReady => self.not_ready(entry, reply),
-                // An old stream id may be the reason, whatever the words.
-                CallVerdict::Refused
-                    if matches!(reply.status, 400 | 403) && self.is_old(generation) =>
-                {
-                    let context = format!("{} answered {}", P::PEER, reply.describe());
-                    let why = Error::new(ErrorKind::Disconnected, context);
-                    self.bounce(entry, generation, &why);
-                }
-                CallVerdict::Refused => {
-                    self.protocol.refused(&entry.call);
-                    let outcome = Outcome::Refused {
-                        status: reply.status,
-                        message: reply.body,
-                    };
-                    self.ended(entry, outcome);
-                }
-            },
-            Err(Undelivered::NotSent(error)) => self.bounce(entry, generation, &error),
-            Err(Undelivered::Unknown(_))
-                if P::is_repeatable(&entry.call) && entry.bounces < MAX_BOUNCES =>
-            {
-                entry.bounces += 1;
-                entry.may_have_arrived = true;
-                self.put_back(entry);
-            }
-            Err(Undelivered::Unknown(error)) => self.ended(entry, Outcome::Unknown(error)),
-        }
-    }
-
-    /// The call is sent again under the same subscription, after a pause.
-    fn not_ready(&self, mut entry: Entry<P::Call>, reply: Reply) {
-        let now = Instant::now();
-        let until = *entry.repeat_until.get_or_insert(now + RECOVERY_LIMIT);
-        if now >= until {
-            let outcome = Outcome::Refused {
-                status: reply.status,
-                message: reply.body,
-            };
-            return self.ended(entry, outcome);
-        }
-        self.lock().paused_until = Some(now + PAUSE);
-        self.put_back(entry);
-    }
-
-    fn is_old(&self, generation: u64) -> bool {
-        self.lock()
-            .session
-            .as_ref()
-            .is_none_or(|session| session.generation != generation)
-    }
-
-    /// The call had no effect, for its subscription is not valid or the peer cannot be reached. As Mesos's own library
-    /// gives both connections up when one breaks (`src/scheduler/scheduler.cpp`), the subscription is renewed, unless it
-    /// was already; the call goes out under the next one, if it makes sense there.
-    fn bounce(&self, mut entry: Entry<P::Call>, generation: u64, why: &Error) {
-        entry.bounces += 1;
-        let renewable = self.lock().renewable;
-        if renewable && !self.is_old(generation) {
-            self.suspend(generation);
-            self.renewal.send_replace(Some(Arc::new(Renewal {
-                generation,
-                why: why.clone(),
-            })));
-        }
-        let bound = P::is_bound_to_subscription(&entry.call);
-        let is_over = entry.bounces > MAX_BOUNCES || !renewable;
-        if is_over || (bound && self.is_told_lost(generation)) {
-            let made_up = self.protocol.never_sent(&entry.call);
-            let outcome = entry.unsent(subscription_lost(why));
-            self.ended(entry, outcome);
-            for event in made_up {
-                self.events.made_up(event);
-            }
-            return;
-        }
-        self.put_back(entry);
-    }
-
-    fn put_back(&self, entry: Entry<P::Call>) {
-        let mut state = self.lock();
-        state.teardown_in_flight &= !entry.is_teardown;
-        state.put_back(entry);
-        self.land(state);
-    }
-
-    /// Whether [`Outbox::lost`] has told already what became of the calls bound to that subscription.
-    fn is_told_lost(&self, generation: u64) -> bool {
-        let state = self.lock();
-        let current = state.session.as_ref().map(|session| session.generation);
-        current.or(state.suspended) != Some(generation)
-    }
-
-    /// Nothing is sent until the subscription is renewed.
-    fn suspend(&self, generation: u64) {
-        let mut state = self.lock();
-        state.unsubscribe();
-        state.suspended = Some(generation);
-        let closed = state.closing;
-        drop(state);
-        self.phase.send_replace(Phase {
-            subscribed: false,
-            closed,
-        });
-    }
-
-    fn ended(&self, entry: Entry<P::Call>, outcome: Outcome) {
-        let mut state = self.lock();
-        state.teardown_in_flight &= !entry.is_teardown;
-        let promises = match entry.is_teardown {
-            true => std::mem::take(&mut state.teardown_promises),
-            false => Vec::new(),
-        };
-        self.land(state);
-        for promise in promises {
-            promise.keep(outcome.clone());
-        }
-        entry.promise.keep(outcome);
-    }
-
-    fn land(&self, mut state: MutexGuard<'_, State<P::Call>>) {
-        state.in_flight = state.in_flight.saturating_sub(1);
-        drop(state);
-        self.landed.notify_one();
     }
 }
 

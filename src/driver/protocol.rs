@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use super::queue::Item;
 use crate::codec::WireMessage;
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::proto::FrameworkId;
 use crate::subscription::StreamEvent;
 
 /// The scheduler API or the executor API.
@@ -24,20 +25,41 @@ pub(crate) trait Protocol: Send + Sync + 'static {
     /// The SUBSCRIBE call of this moment.
     fn subscribe(&self) -> Self::Call;
 
+    /// Why this SUBSCRIBED event of `from` is no answer to the SUBSCRIBE call: it is of another framework.
+    fn mismatch(&self, _subscribed: &Self::Event, _from: &str) -> Option<Error> {
+        None
+    }
+
     /// An event has arrived; it is before every callback. False: it is not for the user.
     fn receive(&self, event: &Self::Event) -> bool;
 
     /// A call has been queued.
     fn queued(&self, call: &Self::Call);
 
-    /// A call is about to be sent: fills in the ids. False: the last SUBSCRIBE has already said it.
-    fn complete(&self, call: &mut Self::Call) -> bool;
+    /// A call is about to be sent: fills in the ids. False: the last SUBSCRIBE has already said it. An error: it comes too
+    /// late to be sent.
+    fn complete(&self, call: &mut Self::Call) -> Result<bool>;
 
     /// The peer took a call.
     fn accepted(&self, _call: &Self::Call) {}
 
     /// The peer refused a call.
     fn refused(&self, call: &Self::Call);
+
+    /// Nobody knows whether the peer carried the call out. True: only another subscription can make it certain.
+    fn unknown(&self, _call: &Self::Call) -> bool {
+        false
+    }
+
+    /// A call that asks the peer what became of those; none if nothing is in doubt.
+    fn settling(&self) -> Option<Self::Call> {
+        None
+    }
+
+    /// Makes `next` part of `call`, which it follows, if the peer cannot tell the difference.
+    fn merge(_call: &mut Self::Call, _next: &mut Self::Call) -> bool {
+        false
+    }
 
     /// Name of the call for logs and errors, as Mesos writes it.
     fn name(call: &Self::Call) -> &'static str;
@@ -47,6 +69,17 @@ pub(crate) trait Protocol: Send + Sync + 'static {
 
     /// Whether the peer takes the call twice as if it came once.
     fn is_repeatable(call: &Self::Call) -> bool;
+
+    /// The peer refuses the framework for good. Answers the id of one that is given up by that, so that the next SUBSCRIBE
+    /// makes a new one.
+    fn forget_framework(&self, _refusal: &Error) -> Option<FrameworkId> {
+        None
+    }
+
+    /// Whether the call is about the framework itself, and makes sense also for a new one in its place.
+    fn is_about_framework(_call: &Self::Call) -> bool {
+        true
+    }
 
     /// Events that tell the user that `call` never reached the peer.
     fn never_sent(&self, call: &Self::Call) -> Vec<Self::Event>;

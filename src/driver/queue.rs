@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::error::Error;
+use crate::proto::FrameworkId;
 
 /// What is told to the user, in this order.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) enum Item<E> {
     Event(E),
     /// An event made up here, for a call that never reached the peer.
     MadeUp(E),
+    /// The framework of that id is no more; a new one takes its place.
+    FrameworkRemoved(FrameworkId),
     /// There will be no further subscription.
     GaveUp(Option<Error>),
 }
@@ -96,6 +99,17 @@ impl<E> EventQueue<E> {
 
     pub(crate) fn made_up(&self, event: E) {
         self.add(Item::MadeUp(event));
+    }
+
+    /// Of a framework that was never told of, nothing is told.
+    pub(crate) fn framework_removed(&self, id: FrameworkId) {
+        let mut state = self.lock();
+        let is_told = matches!(state.items.back(), Some(Item::FrameworkRemoved(_)));
+        if !state.closed && !is_told {
+            state.items.push_back(Item::FrameworkRemoved(id));
+            drop(state);
+            self.arrived.notify_one();
+        }
     }
 
     pub(crate) fn gave_up(&self, error: Option<Error>) {

@@ -1,5 +1,7 @@
 //! What became of a call.
 
+use std::fmt;
+
 use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind};
@@ -39,7 +41,7 @@ impl Outcome {
         match self {
             Self::Accepted => {}
             Self::Refused { status, message } => {
-                tracing::warn!(call, status, message, "call refused")
+                tracing::warn!(call, status, answer = message, "call refused")
             }
             Self::NotSent(error) => tracing::warn!(call, %error, "call not sent"),
             Self::Unknown(error) => tracing::warn!(call, %error, "outcome of call unknown"),
@@ -84,11 +86,22 @@ impl Drop for Receipt {
     }
 }
 
+/// Is told the outcome of a call before its receipt is. Must not block.
+pub(crate) type Watcher = Box<dyn FnOnce(&Outcome) + Send>;
+
 /// The other end of a [`Receipt`]; without one, outcomes are logged.
-#[derive(Debug)]
 pub(super) struct Promise {
     call: &'static str,
     answer: Option<oneshot::Sender<Outcome>>,
+    watcher: Option<Watcher>,
+}
+
+impl fmt::Debug for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Promise")
+            .field("call", &self.call)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Promise {
@@ -98,6 +111,7 @@ impl Promise {
             Self {
                 call,
                 answer: Some(sender),
+                watcher: None,
             },
             Receipt {
                 call,
@@ -108,7 +122,15 @@ impl Promise {
     }
 
     pub(super) fn unasked(call: &'static str) -> Self {
-        Self { call, answer: None }
+        Self {
+            call,
+            answer: None,
+            watcher: None,
+        }
+    }
+
+    pub(super) fn watched(self, watcher: Option<Watcher>) -> Self {
+        Self { watcher, ..self }
     }
 
     pub(super) fn call(&self) -> &'static str {
@@ -121,6 +143,9 @@ impl Promise {
             accepted = outcome.is_accepted(),
             "call ended"
         );
+        if let Some(watcher) = self.watcher {
+            watcher(&outcome);
+        }
         match self.answer {
             Some(answer) => {
                 if let Err(outcome) = answer.send(outcome) {
@@ -128,6 +153,79 @@ impl Promise {
                 }
             }
             None => outcome.log(self.call),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::Traced;
+
+    fn outcomes() -> [(Outcome, Option<&'static str>); 4] {
+        let error = || Error::new(ErrorKind::Disconnected, "gone");
+        let refused = Outcome::Refused {
+            status: 400,
+            message: "Framework cannot be found".into(),
+        };
+        [
+            (Outcome::Accepted, None),
+            (
+                refused,
+                Some(r#"call refused call="KILL" status=400 answer="Framework cannot be found""#),
+            ),
+            (
+                Outcome::NotSent(error()),
+                Some(r#"call not sent call="KILL" error=gone"#),
+            ),
+            (
+                Outcome::Unknown(error()),
+                Some(r#"outcome of call unknown call="KILL" error=gone"#),
+            ),
+        ]
+    }
+
+    fn assert_warned(traced: &Traced, expected: Option<&str>) {
+        let warned = traced.lines("WARN");
+        let expected = expected.map(|text| format!("WARN {text}"));
+        assert_eq!(warned, Vec::from_iter(expected));
+    }
+
+    #[test]
+    fn a_dropped_receipt_logs_all_but_accepted_at_warn() {
+        for dropped_first in [true, false] {
+            for (outcome, expected) in outcomes() {
+                let traced = Traced::new();
+                let (promise, receipt) = Promise::with_receipt("KILL");
+                if dropped_first {
+                    drop(receipt);
+                    promise.keep(outcome);
+                } else {
+                    promise.keep(outcome);
+                    drop(receipt);
+                }
+                assert_warned(&traced, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn calls_of_the_librarys_own_are_logged_likewise() {
+        for (outcome, expected) in outcomes() {
+            let traced = Traced::new();
+            Promise::unasked("KILL").keep(outcome);
+            assert_warned(&traced, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_receipt_that_is_asked_logs_nothing() {
+        for (outcome, _) in outcomes() {
+            let traced = Traced::new();
+            let (promise, receipt) = Promise::with_receipt("KILL");
+            promise.keep(outcome);
+            let _ = receipt.outcome().await;
+            assert_warned(&traced, None);
         }
     }
 }

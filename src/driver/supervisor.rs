@@ -1,10 +1,12 @@
 //! Starts a driver's tasks, and ends them in order.
 
 use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 
@@ -16,14 +18,14 @@ use super::outbox;
 use super::protocol::{Handler, Persistence, Protocol};
 use super::receipt::{Outcome, Receipt};
 use super::{Core, dispatch};
-use crate::detector::Detector;
+use crate::detector::Masters;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Transport;
 use crate::subscription::{Limits, Subscription, Wire};
 
 /// What the network side of a driver needs, and what is to be done when it has ended.
 pub(crate) struct Ready {
-    pub(crate) detector: Box<dyn Detector>,
+    pub(crate) masters: Masters,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) afterwards: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
@@ -126,6 +128,7 @@ struct Supervisor<P: Protocol> {
     core: Arc<Core<P>>,
     options: Options,
     link_done: bool,
+    outbox_done: bool,
     /// Why the link ended while the driver was closing.
     link_error: Option<Error>,
     /// False once nothing of the closing driver is worth another SUBSCRIBE: it would throw out whoever has taken the
@@ -139,28 +142,29 @@ impl<P: Protocol> Supervisor<P> {
             core,
             options,
             link_done: false,
+            outbox_done: false,
             link_error: None,
             renewable: true,
         }
     }
 
     async fn run<H: Handler<Event = P::Event>>(mut self, handler: H, setup: Setup) -> Finished<H> {
-        let ready = setup.await;
+        let ready = guarded("starting", setup).await;
         let (events, lifecycle) = (
             Arc::clone(&self.core.events),
             Arc::clone(&self.core.lifecycle),
         );
         let ready = match ready {
-            Ok(ready) => ready,
-            Err(error) => return self.never_began(handler, error).await,
+            Ok(Ok(ready)) => ready,
+            Ok(Err(error)) | Err(error) => return self.never_began(handler, error).await,
         };
         let dispatch = dispatch::run(handler, events, lifecycle, self.options.callback_timeout);
         let mut dispatch = Dispatch::Running(tokio::spawn(dispatch));
         let (teardown, ending) = {
-            let link = self
-                .link(ready.detector, Arc::clone(&ready.transport))
-                .run();
+            let link = self.link(ready.masters, Arc::clone(&ready.transport));
+            let link = guarded("subscribing", link.run()).map(|ended| ended.unwrap_or_else(Some));
             let outbox = outbox::run(Arc::clone(&self.core.outbox), ready.transport);
+            let outbox = guarded("sending calls", outbox);
             tokio::pin!(link, outbox);
             let ending = self
                 .running(link.as_mut(), outbox.as_mut(), &mut dispatch)
@@ -198,10 +202,13 @@ impl<P: Protocol> Supervisor<P> {
         let dispatch = tokio::spawn(dispatch::run(handler, events, lifecycle, None));
         let ending = Ending::Failed(error.clone());
         let (handler, panicked) = self.ended(Dispatch::Running(dispatch), &ending).await;
-        Finished {
-            result: Err(panicked.unwrap_or(error)),
-            handler,
-        }
+        let result = match panicked {
+            Some(panicked) => Err(panicked),
+            // It only made way for the user, who ended the driver.
+            None if error.kind() == ErrorKind::NotRunning => Ok(self.core.lifecycle.status()),
+            None => Err(error),
+        };
+        Finished { result, handler }
     }
 
     /// Nothing is sent any more: tells whoever still waits, and lets the running callback finish.
@@ -222,7 +229,7 @@ impl<P: Protocol> Supervisor<P> {
         callback
     }
 
-    fn link(&self, detector: Box<dyn Detector>, transport: Arc<dyn Transport>) -> Link<P> {
+    fn link(&self, masters: Masters, transport: Arc<dyn Transport>) -> Link<P> {
         let options = &self.options;
         let limits = Limits {
             reply_timeout: options.call_timeout,
@@ -234,7 +241,7 @@ impl<P: Protocol> Supervisor<P> {
             content_type: options.content_type,
             max_record_size: options.max_record_size,
         };
-        let subscription = Subscription::new(P::PEER, detector, limits, wire, transport);
+        let subscription = Subscription::new(P::PEER, masters, limits, wire, transport);
         Link::new(
             Arc::clone(&self.core),
             subscription,
@@ -246,7 +253,7 @@ impl<P: Protocol> Supervisor<P> {
     async fn running<H: Handler<Event = P::Event>>(
         &mut self,
         mut link: Running<'_, Option<Error>>,
-        mut outbox: Running<'_, ()>,
+        mut outbox: Running<'_, Result<()>>,
         dispatch: &mut Dispatch<H>,
     ) -> Ending {
         let lifecycle = Arc::clone(&self.core.lifecycle);
@@ -264,7 +271,7 @@ impl<P: Protocol> Supervisor<P> {
                     // Whatever it was, no callback can be made any more.
                     lifecycle.abort();
                 }
-                () = &mut outbox => {}
+                sent = &mut outbox, if !self.outbox_done => self.outbox_ended(sent),
                 end = &mut link, if !self.link_done => self.link_ended(end),
             }
         }
@@ -278,12 +285,21 @@ impl<P: Protocol> Supervisor<P> {
         }
     }
 
+    /// It runs as long as the driver does.
+    fn outbox_ended(&mut self, sent: Result<()>) {
+        self.outbox_done = true;
+        if let Err(error) = sent {
+            tracing::warn!(%error, "no further call is sent");
+            self.core.lifecycle.fail(error);
+        }
+    }
+
     /// Flushes the queued calls, and TEARDOWN behind them.
     async fn closing(
         &mut self,
         ending: &Ending,
         mut link: Running<'_, Option<Error>>,
-        mut outbox: Running<'_, ()>,
+        mut outbox: Running<'_, Result<()>>,
     ) -> Option<Receipt> {
         let limit = self.options.call_timeout;
         let wants_teardown = matches!(ending, Ending::Stop(Stop::Teardown)) && !self.link_done;
@@ -307,7 +323,7 @@ impl<P: Protocol> Supervisor<P> {
         if !self.renewable {
             self.core.outbox.renew_no_more();
         }
-        if !self.flush(link.as_mut(), outbox.as_mut(), limit).await {
+        if !self.outbox_done && !self.flush(link.as_mut(), outbox.as_mut(), limit).await {
             let context = format!("driver ended before the call was sent, after {limit:?}");
             self.core
                 .outbox
@@ -341,12 +357,12 @@ impl<P: Protocol> Supervisor<P> {
     async fn flush(
         &mut self,
         mut link: Running<'_, Option<Error>>,
-        mut outbox: Running<'_, ()>,
+        mut outbox: Running<'_, Result<()>>,
         limit: Duration,
     ) -> bool {
         let deadline = Instant::now() + limit;
         loop {
-            if self.link_done && !self.core.outbox.is_subscribed() {
+            if self.outbox_done || (self.link_done && !self.core.outbox.is_subscribed()) {
                 return false;
             }
             let (core, renewable) = (Arc::clone(&self.core), self.renewable);
@@ -360,7 +376,10 @@ impl<P: Protocol> Supervisor<P> {
                 );
             tokio::select! {
                 biased;
-                () = &mut outbox => return true,
+                sent = &mut outbox, if !self.outbox_done => {
+                    self.outbox_ended(sent);
+                    return true;
+                }
                 error = subscribing, if !self.link_done => {
                     self.link_done = true;
                     self.link_error = error;
@@ -449,14 +468,11 @@ fn panicked(error: JoinError) -> Error {
     if !error.is_panic() {
         return Error::caused_by(ErrorKind::NotRunning, "runtime ended the callbacks", error);
     }
-    let payload = error.into_panic();
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned());
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    let text = text.unwrap_or_else(|| "no text".into());
-    Error::new(
-        ErrorKind::CallbackPanicked,
-        format!("a callback panicked: {text}"),
-    )
+    Error::panicked("a callback", &*error.into_panic())
+}
+
+/// What a panic of the user's parts leaves behind in `future` is not used any more.
+async fn guarded<T>(what: &str, future: impl Future<Output = T>) -> Result<T> {
+    let guarded = AssertUnwindSafe(future).catch_unwind().await;
+    guarded.map_err(|panic| Error::panicked(what, &*panic))
 }

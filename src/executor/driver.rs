@@ -8,10 +8,10 @@ use super::events::ExecutorHandler;
 use super::protocol::ExecutorProtocol;
 use super::{Executor, ExecutorConfig, ExecutorHandle};
 use crate::backoff::Backoff;
-use crate::detector::FixedAddresses;
+use crate::detector::{FixedAddresses, Masters};
 use crate::driver::{Core, Engine, Options, Ready, Setup, Status, block_on, option_setters};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Credential, HttpClient, Transport};
+use crate::http::{Credential, Credentials, HttpClient, Transport};
 
 /// An agent that states no wait at all shall not be asked without a pause.
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
@@ -19,6 +19,10 @@ const MIN_BACKOFF: Duration = Duration::from_millis(100);
 /// Keeps an [`Executor`] subscribed with its agent, calls it, and sends its statuses and messages.
 ///
 /// Dropping a running driver stops it: the running callback finishes (within `call_timeout`), then the connections close.
+///
+/// An agent may give its executors a token to prove who they are; the driver sends it by itself. Programs that the executor
+/// starts would inherit it: start them with
+/// [`ExecutorConfig::inheritable_environment`](ExecutorConfig::inheritable_environment), which is without it.
 ///
 /// Source: `org.apache.mesos.MesosExecutorDriver`, Java API.
 ///
@@ -202,8 +206,8 @@ impl ExecutorDriverBuilder {
             .config
             .take()
             .map_or_else(ExecutorConfig::from_environment, Ok)?;
-        if let (None, Some(token)) = (&self.options.credential, &config.token) {
-            self.options.credential = Some(Credential::bearer(&token.0));
+        if let (None, Some(token)) = (&self.options.credentials, &config.token) {
+            self.options.credentials = Some(Credentials::Fixed(Credential::bearer(&token.0)));
         }
         // Whoever comes back later is killed by the agent: waits are random up to its limit, from the first.
         let longest = config.subscription_backoff_max.max(MIN_BACKOFF);
@@ -216,7 +220,7 @@ impl ExecutorDriverBuilder {
 
     fn over(self, config: ExecutorConfig, transport: Arc<dyn Transport>) -> ExecutorDriver {
         let ready = Ready {
-            detector: Box::new(FixedAddresses::one(config.agent.clone())),
+            masters: Masters::Fixed(FixedAddresses::one(config.agent.clone())),
             transport,
             afterwards: Box::pin(async {}),
         };

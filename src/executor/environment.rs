@@ -1,5 +1,7 @@
 //! `MESOS_*` variables → [`ExecutorConfig`].
 
+use std::cell::Cell;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +13,12 @@ use crate::proto::{AgentId, ExecutorId, FrameworkId};
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 const SUBSCRIPTION_BACKOFF_MAX: Duration = Duration::from_secs(2);
 const SHUTDOWN_GRACE_PERIOD: Duration = Duration::from_secs(5);
+
+/// The longest duration that Mesos can hold; it can be added to any time of day.
+const LONGEST: Duration = Duration::from_nanos(i64::MAX as u64);
+
+/// The variable with the executor's secret.
+const TOKEN: &str = "MESOS_EXECUTOR_AUTHENTICATION_TOKEN";
 
 /// What an agent tells an executor through its environment.
 ///
@@ -45,7 +53,23 @@ impl ExecutorConfig {
     /// # Errors
     /// [`ErrorKind::Config`], naming the variable that is missing or wrong.
     pub fn from_environment() -> Result<Self> {
-        Self::from_lookup(|name| std::env::var(name).ok())
+        Self::from_os_lookup(|name| std::env::var_os(name))
+    }
+
+    /// What is no text is not as if it was not there.
+    fn from_os_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
+        let no_text = Cell::new(None);
+        let config = Self::from_lookup(|name| {
+            let value = lookup(name)?.into_string();
+            value.map_err(|_| no_text.set(Some(name.to_owned()))).ok()
+        });
+        match no_text.take() {
+            Some(name) => Err(Error::new(
+                ErrorKind::Config,
+                format!("environment variable {name} is no Unicode text"),
+            )),
+            None => config,
+        }
     }
 
     /// Reads variables through `lookup`, which answers the value of a name.
@@ -93,10 +117,25 @@ impl ExecutorConfig {
                 "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD",
                 SHUTDOWN_GRACE_PERIOD,
             )?,
-            token: lookup("MESOS_EXECUTOR_AUTHENTICATION_TOKEN")
-                .filter(|token| !token.is_empty())
-                .map(Token),
+            token: lookup(TOKEN).filter(|token| !token.is_empty()).map(Token),
         })
+    }
+
+    /// The environment of this process as programs that it starts should see it: without
+    /// `MESOS_EXECUTOR_AUTHENTICATION_TOKEN`, with which they could speak for the executor.
+    ///
+    /// # Examples
+    /// ```
+    /// use mesos_framework::ExecutorConfig;
+    ///
+    /// let mut command = std::process::Command::new("true");
+    /// command.env_clear().envs(ExecutorConfig::inheritable_environment());
+    /// # assert!(command.get_envs().all(|(name, _)| name != "MESOS_EXECUTOR_AUTHENTICATION_TOKEN"));
+    /// ```
+    ///
+    /// Source: `src/executor/executor.cpp`, Apache Mesos 1.11.0, whose library takes the variable out of the process.
+    pub fn inheritable_environment() -> impl Iterator<Item = (OsString, OsString)> {
+        std::env::vars_os().filter(|(name, _)| name != TOKEN)
     }
 
     /// The agent's id.
@@ -158,11 +197,18 @@ fn agent_address(pid: &str, secure: bool) -> Result<Address> {
     else {
         return Err(refuse("is not of the form slave(1)@host:port"));
     };
-    Address::parse(authority).map_err(|error| {
-        Error::caused_by(ErrorKind::Config, refuse("is wrong").to_string(), error)
-    })?;
+    // A pid's authority is nothing but host and port.
+    if authority.contains(['/', '@']) {
+        return Err(refuse("is not of the form slave(1)@host:port"));
+    }
+    let because = |error| {
+        let context = refuse("is wrong").to_string();
+        Error::caused_by(ErrorKind::Config, context, error)
+    };
+    Address::parse(authority).map_err(because)?;
     let scheme = if secure { "https" } else { "http" };
-    Ok(Address::parse(&format!("{scheme}://{authority}"))?.with_prefix(&format!("/{process}")))
+    let agent = Address::parse(&format!("{scheme}://{authority}")).map_err(because)?;
+    Ok(agent.with_prefix(&format!("/{process}")))
 }
 
 #[cfg(unix)]
@@ -187,7 +233,8 @@ fn flag(name: &str, value: Option<&str>) -> Result<bool> {
     }
 }
 
-/// Mesos's text form: a number, maybe with a fraction, and a unit (`3rdparty/stout/include/stout/duration.hpp`).
+/// Mesos's text form: a number, maybe with a fraction, and a unit; at most what Mesos can hold, 2^63 nanoseconds
+/// (`3rdparty/stout/include/stout/duration.hpp`).
 fn parse_duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
     let (number, unit) = text.split_at(unit_at);
@@ -203,11 +250,14 @@ fn parse_duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     let seconds = number.trim().parse::<f64>().ok()? * nanos / 1e9;
-    Duration::try_from_secs_f64(seconds).ok()
+    let duration = Duration::try_from_secs_f64(seconds).ok()?;
+    (duration <= LONGEST).then_some(duration)
 }
 
 #[cfg(test)]
 mod tests {
+    mod hostile;
+
     use super::*;
 
     const REQUIRED: [(&str, &str); 5] = [
@@ -302,6 +352,22 @@ mod tests {
                 "MESOS_RECOVERY_TIMEOUT",
                 "-1secs",
                 "is not a duration such as 5secs",
+            ),
+            // More than Mesos, or a clock, can hold.
+            (
+                "MESOS_RECOVERY_TIMEOUT",
+                "15251weeks",
+                "is not a duration such as 5secs",
+            ),
+            (
+                "MESOS_SLAVE_PID",
+                "slave(1)@http://10.0.0.1:5051",
+                "is not of the form slave(1)@host:port",
+            ),
+            (
+                "MESOS_SLAVE_PID",
+                "slave(1)@master@10.0.0.1:5051",
+                "is not of the form slave(1)@host:port",
             ),
         ] {
             let error = config(&[(name, value)], "").unwrap_err();

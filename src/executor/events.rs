@@ -11,12 +11,22 @@ impl StreamEvent for Event {
     /// The agent's heartbeats are half an hour apart: no use for noticing that it is gone.
     fn signal(&self) -> Signal {
         match (self.r#type(), &self.subscribed, &self.error) {
-            (event::Type::Subscribed, Some(_), _) => Signal::Subscribed { heartbeat: None },
-            (event::Type::Error, _, error) => Signal::Error(
-                error
+            (event::Type::Subscribed, Some(_), _) => Signal::Subscribed {
+                heartbeat: None,
+                master_id: None,
+            },
+            (event::Type::Error, _, error) => Signal::Error {
+                kind: ErrorKind::ErrorEvent,
+                message: error
                     .as_ref()
                     .map_or_else(String::new, |error| error.message.clone()),
-            ),
+            },
+            (event::Type::Subscribed, None, _) => Signal::Malformed("SUBSCRIBED without content"),
+            // An agent sends SHUTDOWN instead of SUBSCRIBED to an executor that it has given up
+            // (`Slave::subscribe`, `src/slave/slave.cpp`, Apache Mesos 1.11.0).
+            (event::Type::Shutdown | event::Type::Heartbeat | event::Type::Unknown, ..) => {
+                Signal::Early
+            }
             _ => Signal::Event,
         }
     }
@@ -39,6 +49,8 @@ impl Handler for ExecutorHandler {
             Item::Lost => self.executor.disconnected(&self.handle).await,
             Item::Event(event) | Item::MadeUp(event) => self.event(event).await,
             Item::GaveUp(error) => self.shutdown(error).await,
+            // Executors live within a framework.
+            Item::FrameworkRemoved(_) => {}
         }
     }
 
@@ -68,7 +80,10 @@ impl ExecutorHandler {
         let r#type = event.r#type();
         tracing::debug!(event = r#type.as_str_name(), "event");
         let (executor, handle) = (&mut self.executor, &self.handle);
-        if let Some(launch) = event.launch {
+        // First, for it may come where nothing else may, whatever it carries.
+        if r#type == event::Type::Shutdown {
+            self.shutdown(None).await;
+        } else if let Some(launch) = event.launch {
             executor.launch_task(handle, launch.task).await;
         } else if let Some(group) = event.launch_group {
             executor
@@ -80,8 +95,6 @@ impl ExecutorHandler {
                 .await;
         } else if let Some(message) = event.message {
             executor.framework_message(handle, message.data).await;
-        } else if r#type == event::Type::Shutdown {
-            self.shutdown(None).await;
         } else {
             tracing::warn!(
                 event = r#type.as_str_name(),

@@ -99,7 +99,7 @@ impl ExecutorHandle {
     ///
     /// Source: `ExecutorDriver.stop`, Java API.
     pub fn stop(&self) -> Status {
-        self.core.lifecycle.stop(Stop::ForFailover)
+        self.core.stop(Stop::ForFailover)
     }
 
     /// Ends the driver at once: the running callback finishes, no other starts, queued calls are sent; nothing is waited
@@ -107,6 +107,6 @@ impl ExecutorHandle {
     ///
     /// Source: `ExecutorDriver.abort`, Java API.
     pub fn abort(&self) -> Status {
-        self.core.lifecycle.abort()
+        self.core.abort()
     }
 }

@@ -7,6 +7,7 @@ mod events;
 mod handle;
 mod pending;
 mod protocol;
+mod unconnected;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 pub use driver::{ExecutorDriver, ExecutorDriverBuilder};
 pub use environment::ExecutorConfig;
 pub use handle::ExecutorHandle;
+pub(crate) use unconnected::UnconnectedExecutor;
 
 use crate::error::Error;
 use crate::proto::{AgentInfo, ExecutorInfo, FrameworkInfo, KillPolicy, TaskId, TaskInfo};

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::pending::Pending;
 use super::{ExecutorConfig, calls};
 use crate::driver::{Persistence, Protocol};
+use crate::error::{Error, ErrorKind, Result};
 use crate::proto::executor::{Call, Event, event};
 
 /// How often HEARTBEAT is sent, so that nothing on the way forgets the connection (`src/executor/executor.cpp`).
@@ -117,12 +118,24 @@ impl Protocol for ExecutorProtocol {
         }
     }
 
-    fn complete(&self, call: &mut Call) -> bool {
-        let carried = call
-            .update
-            .as_ref()
-            .is_some_and(|update| self.pending().take_carried(update));
-        !carried
+    fn complete(&self, call: &mut Call) -> Result<bool> {
+        let Some(update) = &call.update else {
+            return Ok(true);
+        };
+        let mut pending = self.pending();
+        if pending.take_late(update) {
+            let context = "the agent has a later status of the task";
+            return Err(Error::new(ErrorKind::Rejected, context));
+        }
+        Ok(!pending.take_carried(update))
+    }
+
+    fn accepted(&self, call: &Call) {
+        if let Some(update) = &call.update {
+            self.pending().accepted(update);
+            // Nothing may be left that the agent will acknowledge.
+            self.acknowledged.notify_one();
+        }
     }
 
     fn refused(&self, call: &Call) {
@@ -130,6 +143,13 @@ impl Protocol for ExecutorProtocol {
             self.pending().refused(update);
             self.acknowledged.notify_one();
         }
+    }
+
+    /// An update that is given up goes with the next SUBSCRIBE, and nothing else would lead to one. Without checkpointing
+    /// there is none.
+    fn unknown(&self, call: &Call) -> bool {
+        let update = call.update.as_ref();
+        self.config.checkpoint && update.is_some_and(|update| self.pending().holds(update))
     }
 
     fn name(call: &Call) -> &'static str {

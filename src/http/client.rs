@@ -1,21 +1,25 @@
-//! [`Transport`] over reqwest.
+//! [`Transport`]: event streams over reqwest, calls over the pipeline.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryFutureExt as _};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, USER_AGENT,
 };
+use tokio::time::Instant;
 
-use super::{Credential, Opened, Opening, Posting, Reply, Request, Transport, Undelivered, tls};
+use super::authority::{Authority, Credentials};
+use super::connect::{Connecting, Connector, Duplex};
+use super::one_by_one::OneByOne;
+use super::pipeline::{Head, MAX_ANSWER, Pipeline, Renewing, Way};
+use super::tls::{Tls, TlsConfig};
+use super::{Answer, Calls, Opened, Opening, Reply, Request, Target, Transport, Undelivered};
 use crate::address::Address;
 use crate::error::{Error, ErrorKind, Result};
 
 const STREAM_ID: &str = "Mesos-Stream-Id";
-
-/// Longest body of an answer that is read: Mesos's are a line or two.
-const MAX_ANSWER: usize = 64 * 1024;
 
 /// Probes of an idle connection, so that a peer that vanished is noticed where there are no heartbeats to watch.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
@@ -23,59 +27,111 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug)]
 pub(crate) struct HttpConfig {
     pub(crate) connect_timeout: Duration,
-    /// From the last byte of a request to the last one of its answer.
+    /// From the sending of a request to the last byte of its answer.
     pub(crate) reply_timeout: Duration,
+    /// How many calls may be without an answer.
+    pub(crate) window: usize,
     pub(crate) user_agent: String,
-    pub(crate) credential: Option<Credential>,
+    pub(crate) credentials: Option<Credentials>,
     /// Whether the credential goes to configured hosts only, and not to where these redirect.
     pub(crate) confine_credential: bool,
-    pub(crate) root_certificates: Vec<Vec<u8>>,
+    pub(crate) tls: TlsConfig,
     /// Whether `http_proxy` and its like in the environment are obeyed.
     pub(crate) proxy_from_environment: bool,
 }
 
-/// The event stream and the calls have a client each: calls never share the subscription's connection, for the master
+/// The event stream and the calls have a way each: calls never share the subscription's connection, for the master
 /// would write their answers into the middle of the stream (`3rdparty/libprocess/src/http_proxy.cpp`).
 #[derive(Debug)]
 pub(crate) struct HttpClient {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
     streams: reqwest::Client,
-    calls: reqwest::Client,
+    connector: Connector,
     config: HttpConfig,
-    authorization: Option<HeaderValue>,
+    user_agent: HeaderValue,
+    authority: Authority,
     configured: Vec<Address>,
 }
 
 impl HttpClient {
     /// A way to the `configured` peers, and to where they redirect.
     pub(crate) fn new(config: HttpConfig, configured: Vec<Address>) -> Result<Self> {
-        let authorization = config
-            .credential
-            .as_ref()
-            .map(Credential::header)
-            .transpose()?;
-        let streams = build(&config, &configured)?;
-        let calls = build(&config, &configured)?;
-        Ok(Self {
-            streams,
-            calls,
-            config,
-            authorization,
-            configured,
-        })
+        let mut urls = configured.iter().map(|address| address.url("/"));
+        let https = urls.any(|url| url.scheme() == "https");
+        let tls = Tls::new(&config.tls, https)?;
+        Self::over(config, configured, tls)
     }
 
+    /// A way to peers that become known later, maybe over https.
+    pub(crate) fn for_detected(config: HttpConfig) -> Result<Self> {
+        let tls = Tls::new(&config.tls, true).or_else(|error| {
+            // Those over plain http can still be reached.
+            tracing::debug!(%error, "no root certificates");
+            Tls::new(&config.tls, false)
+        })?;
+        Self::over(config, Vec::new(), tls)
+    }
+
+    fn over(config: HttpConfig, configured: Vec<Address>, tls: Tls) -> Result<Self> {
+        let authority = Authority::new(config.credentials.clone(), config.reply_timeout)?;
+        let user_agent = HeaderValue::from_str(&config.user_agent).map_err(|_| {
+            let context = format!("user agent {:?} cannot be a header", config.user_agent);
+            Error::new(ErrorKind::Config, context)
+        })?;
+        let streams = built(streams(&config, &tls, &configured))?;
+        let connector = Connector {
+            timeout: config.connect_timeout,
+            keepalive: TCP_KEEPALIVE,
+            tls,
+        };
+        let inner = Inner {
+            streams,
+            connector,
+            config,
+            user_agent,
+            authority,
+            configured,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+}
+
+/// Whether there is a proxy that reqwest would use.
+fn is_proxy_in_environment() -> bool {
+    let names = ["http_proxy", "https_proxy", "all_proxy"];
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    names
+        .iter()
+        .any(|name| is_set(name) || is_set(&name.to_ascii_uppercase()))
+}
+
+impl Inner {
     /// The credential goes along on the same scheme only, and where it is confined, to the configured hosts only.
     fn may_see_credential(&self, to: &Address) -> bool {
         to.credentials_allowed()
             && (!self.config.confine_credential
+                || !to.is_redirected()
                 || self.configured.iter().any(|known| known.is_same_host(to)))
     }
 
-    fn headers(&self, to: &Address, request: &Request) -> Result<HeaderMap> {
+    /// And the version of the credential among them.
+    fn headers(
+        &self,
+        to: &Address,
+        media_type: &'static str,
+        stream_id: Option<&str>,
+    ) -> Result<(HeaderMap, Option<u64>)> {
         let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.media_type));
-        headers.insert(ACCEPT, HeaderValue::from_static(request.media_type));
-        if let Some(stream_id) = &request.stream_id {
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        headers.insert(ACCEPT, HeaderValue::from_static(media_type));
+        if let Some(stream_id) = stream_id {
             let value = HeaderValue::from_str(stream_id).map_err(|_| {
                 Error::new(
                     ErrorKind::Protocol,
@@ -84,42 +140,149 @@ impl HttpClient {
             })?;
             headers.insert(STREAM_ID, value);
         }
-        if let Some(authorization) = self
-            .authorization
-            .as_ref()
-            .filter(|_| self.may_see_credential(to))
-        {
-            headers.insert(AUTHORIZATION, authorization.clone());
+        let held = self.authority.current();
+        let held = held.filter(|_| self.may_see_credential(to));
+        let version = held.as_ref().map(|held| held.version);
+        if let Some(held) = held {
+            headers.insert(AUTHORIZATION, held.header);
         }
-        Ok(headers)
+        Ok((headers, version))
     }
 
-    fn post_with(
+    /// Whether there is another credential now than the one that `reply` refuses.
+    async fn is_renewed(
         &self,
-        client: &reqwest::Client,
-        to: &Address,
-        request: Request,
-    ) -> Result<reqwest::RequestBuilder> {
-        let headers = self.headers(to, &request)?;
-        Ok(client
-            .post(to.url(request.path))
-            .headers(headers)
-            .body(request.body))
+        reply: &Reply,
+        refused: Option<u64>,
+        deadline: Instant,
+    ) -> Result<bool> {
+        match refused {
+            Some(refused) if reply.status == 401 => self.authority.renew(refused, deadline).await,
+            _ => Ok(false),
+        }
+    }
+
+    /// For the calls of one subscription, through a proxy.
+    pub(super) fn proxied_calls(&self) -> Result<reqwest::Client> {
+        built(client(&self.config, &self.connector.tls, &self.configured))
+    }
+
+    /// Posts a call through a proxy.
+    pub(super) async fn post(
+        &self,
+        client: reqwest::Client,
+        to: Address,
+        target: Target,
+        body: Bytes,
+    ) -> Answer {
+        let limit = self.config.reply_timeout;
+        let answered = async {
+            let headers = self.headers(&to, target.media_type, target.stream_id.as_deref());
+            let (headers, credential) = headers.map_err(Undelivered::NotSent)?;
+            let request = client.post(to.url(target.path)).headers(headers);
+            let response =
+                request
+                    .body(body)
+                    .send()
+                    .await
+                    .map_err(|error| match error.is_connect() {
+                        true => Undelivered::NotSent(exchange_failed(&to, error)),
+                        false => Undelivered::Unknown(exchange_failed(&to, error)),
+                    })?;
+            let mut reply = head(&response);
+            reply.body = body_text(response).await;
+            Ok((reply, credential))
+        };
+        let (reply, credential) = tokio::time::timeout(limit, answered)
+            .map_err(|_| Undelivered::Unknown(no_answer(&to, "call", limit)))
+            .await??;
+        let deadline = Instant::now() + limit;
+        match self.is_renewed(&reply, credential, deadline).await {
+            Ok(true) => Err(Undelivered::Unauthorized(reply)),
+            Ok(false) => Ok(reply),
+            Err(error) => {
+                tracing::warn!(%error, "a call was refused for its credential");
+                Ok(reply)
+            }
+        }
+    }
+
+    /// All of it ends by the deadline of the request.
+    async fn subscribe(&self, to: &Address, request: &Request) -> Result<Opened> {
+        self.authority.obtain(request.deadline).await?;
+        let (opened, credential) = self.open_stream(to, request).await?;
+        let Opened::Answer(head) = &opened else {
+            return Ok(opened);
+        };
+        if !self.is_renewed(head, credential, request.deadline).await? {
+            return Ok(opened);
+        }
+        let (opened, _) = self.open_stream(to, request).await?;
+        Ok(opened)
+    }
+
+    /// And the version of the credential that was sent.
+    async fn open_stream(&self, to: &Address, request: &Request) -> Result<(Opened, Option<u64>)> {
+        let (headers, credential) = self.headers(to, request.media_type, None)?;
+        let posted = self.streams.post(to.url(request.path)).headers(headers);
+        let answered = async {
+            let response = posted.body(request.body.clone()).send().await;
+            let response = response.map_err(|error| exchange_failed(to, error))?;
+            let mut head = head(&response);
+            if head.status != 200 {
+                head.body = body_text(response).await;
+                return Ok::<_, Error>(Opened::Answer(head));
+            }
+            let from = to.clone();
+            let chunks = response
+                .bytes_stream()
+                .map(move |chunk| chunk.map_err(|error| stream_failed(&from, error)));
+            Ok(Opened::Stream(head, Box::pin(chunks)))
+        };
+        let opened = tokio::time::timeout_at(request.deadline, answered).await;
+        let late = |_| no_answer(to, "SUBSCRIBE", self.config.reply_timeout);
+        Ok((opened.map_err(late)??, credential))
     }
 }
 
-fn build(config: &HttpConfig, configured: &[Address]) -> Result<reqwest::Client> {
-    let wrong = |error: reqwest::Error| {
-        Error::caused_by(ErrorKind::Config, "HTTP client cannot be made", error)
-    };
-    let agent = HeaderValue::from_str(&config.user_agent).map_err(|_| {
-        Error::new(
-            ErrorKind::Config,
-            format!("user agent {:?} cannot be a header", config.user_agent),
-        )
-    })?;
+impl Way for Arc<Inner> {
+    type Stream = Box<dyn Duplex>;
+
+    fn head(&self, to: &Address, target: &Target) -> Result<Head> {
+        let (headers, credential) =
+            self.headers(to, target.media_type, target.stream_id.as_deref())?;
+        let url = to.url(target.path);
+        let host = url.host_str().unwrap_or_default();
+        let mut head = format!("POST {} HTTP/1.1\r\nHost: {host}", url.path()).into_bytes();
+        if let Some(port) = url.port() {
+            head.extend_from_slice(format!(":{port}").as_bytes());
+        }
+        for (name, value) in &headers {
+            head.extend_from_slice(b"\r\n");
+            head.extend_from_slice(name.as_str().as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value.as_bytes());
+        }
+        head.extend_from_slice(b"\r\nContent-Length: ");
+        Ok(Head {
+            bytes: head,
+            credential,
+        })
+    }
+
+    fn renew(&self, refused: u64) -> Renewing {
+        let inner = Self::clone(self);
+        let deadline = Instant::now() + inner.config.reply_timeout;
+        Box::pin(async move { inner.authority.renew(refused, deadline).await })
+    }
+
+    fn connect(&self, to: &Address) -> Connecting<Self::Stream> {
+        self.connector.connect(to)
+    }
+}
+
+fn client(config: &HttpConfig, tls: &Tls, configured: &[Address]) -> reqwest::ClientBuilder {
     let mut builder = reqwest::Client::builder()
-        .default_headers(HeaderMap::from_iter([(USER_AGENT, agent)]))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(config.connect_timeout)
         .tcp_keepalive(TCP_KEEPALIVE);
@@ -130,64 +293,35 @@ fn build(config: &HttpConfig, configured: &[Address]) -> Result<reqwest::Client>
     if let Some(socket) = configured.iter().find_map(Address::socket) {
         builder = builder.unix_socket(socket.clone());
     }
-    let https = configured
-        .iter()
-        .any(|address| address.url("/").scheme() == "https");
-    tls::configure(builder, &config.root_certificates, https)?
-        .build()
-        .map_err(wrong)
+    #[cfg(not(unix))]
+    let _ = configured;
+    tls.configure(builder)
+}
+
+/// Each attempt resolves the name and connects anew: it may lead elsewhere by then, while the peer of before keeps its
+/// connection open.
+fn streams(config: &HttpConfig, tls: &Tls, configured: &[Address]) -> reqwest::ClientBuilder {
+    client(config, tls, configured).pool_max_idle_per_host(0)
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
+    let context = "HTTP client cannot be made";
+    let built = builder.build();
+    built.map_err(|error| Error::caused_by(ErrorKind::Config, context, error))
 }
 
 impl Transport for HttpClient {
     fn open(&self, to: &Address, request: Request) -> Opening {
-        let posted = self.post_with(&self.streams, to, request);
-        let (to, limit) = (to.clone(), self.config.reply_timeout);
-        Box::pin(async move {
-            let reply = tokio::time::timeout(limit, posted?.send());
-            let response = reply
-                .await
-                .map_err(|_| no_answer(&to, "SUBSCRIBE", limit))?
-                .map_err(|error| exchange_failed(&to, error))?;
-            let mut head = head(&response);
-            if head.status == 200 {
-                let from = to.clone();
-                let chunks = response
-                    .bytes_stream()
-                    .map(move |chunk| chunk.map_err(|error| stream_failed(&from, error)));
-                return Ok(Opened::Stream(head, Box::pin(chunks)));
-            }
-            let body = tokio::time::timeout(limit, body_text(response));
-            head.body = body.await.map_err(|_| no_answer(&to, "SUBSCRIBE", limit))?;
-            Ok(Opened::Answer(head))
-        })
+        let (inner, to) = (Arc::clone(&self.inner), to.clone());
+        Box::pin(async move { inner.subscribe(&to, &request).await })
     }
 
-    fn post(&self, to: &Address, request: Request) -> Posting {
-        let posted = self.post_with(&self.calls, to, request);
-        let (to, limit) = (to.clone(), self.config.reply_timeout);
-        Box::pin(async move {
-            let sent = posted.map_err(Undelivered::NotSent)?;
-            let answered = async {
-                let response = sent
-                    .send()
-                    .await
-                    .map_err(|error| match error.is_connect() {
-                        true => Undelivered::NotSent(exchange_failed(&to, error)),
-                        false => Undelivered::Unknown(exchange_failed(&to, error)),
-                    })?;
-                let mut reply = head(&response);
-                reply.body = body_text(response).await;
-                Ok(reply)
-            };
-            tokio::time::timeout(limit, answered)
-                .map_err(|_| Undelivered::Unknown(no_answer(&to, "call", limit)))
-                .await?
-        })
-    }
-
-    /// Awaiting each answer is what keeps the order over a pool of connections.
-    fn window(&self) -> usize {
-        1
+    fn calls(&self) -> Box<dyn Calls> {
+        let (inner, config) = (Arc::clone(&self.inner), &self.inner.config);
+        match config.proxy_from_environment && is_proxy_in_environment() {
+            true => Box::new(OneByOne::new(inner)),
+            false => Box::new(Pipeline::new(inner, config.window, config.reply_timeout)),
+        }
     }
 }
 
@@ -242,3 +376,6 @@ fn stream_failed(from: &Address, error: reqwest::Error) -> Error {
     let context = format!("event stream from {from} broke");
     Error::caused_by(ErrorKind::Connect, context, error.without_url())
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use async_trait::async_trait;
+
 use crate::error::{Error, ErrorKind, Result};
 
 /// Proof of identity, sent as `Authorization` header with every request.
@@ -71,6 +73,44 @@ impl Credential {
         header.set_sensitive(true);
         Ok(header)
     }
+}
+
+/// Where credentials come from that do not stay the same: tokens that expire, secrets that are changed.
+///
+/// It is asked before the first SUBSCRIBE, and again whenever a peer answers 401; in between, what it gave is kept. A
+/// SUBSCRIBE that was refused is then sent once more, and calls that were refused go out again in their order. If it
+/// answers what was refused, the refusal stands, and a refused SUBSCRIBE ends the driver.
+///
+/// An error from it is like a peer that cannot be reached: the driver waits and tries again. So is an answer that does not
+/// come in time: what is asked for an attempt to subscribe is part of the `call_timeout` of that attempt. One that panics ends
+/// the driver.
+///
+/// # Examples
+/// ```
+/// use mesos_framework::{Credential, CredentialProvider, async_trait};
+///
+/// struct TokenFile(std::path::PathBuf);
+///
+/// #[async_trait]
+/// impl CredentialProvider for TokenFile {
+///     async fn credential(
+///         &self,
+///         _refused: Option<&Credential>,
+///     ) -> Result<Credential, Box<dyn std::error::Error + Send + Sync>> {
+///         Ok(Credential::bearer(std::fs::read_to_string(&self.0)?.trim()))
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait CredentialProvider: Send + Sync + 'static {
+    /// The credential to use from now on. `refused`: the one in use, to which a peer has answered 401.
+    ///
+    /// # Errors
+    /// Why there is none now; its text must hold no secret, for it is logged.
+    async fn credential(
+        &self,
+        refused: Option<&Credential>,
+    ) -> Result<Credential, Box<dyn std::error::Error + Send + Sync>>;
 }
 
 impl fmt::Debug for Credential {

@@ -1,33 +1,28 @@
 //! [`LocalCluster`].
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio::net::TcpSocket;
 
-use super::agent::{self, Agent};
+use super::agent::{Agent, Checkpoint, leftovers};
 use super::builder::LocalClusterBuilder;
 use super::config::Config;
 use super::core::Core;
-use super::master::{self, Master};
-use super::server;
+use super::keeper::Keeper;
+use super::listeners::{Listeners, MasterPort};
+use super::machine::Machine;
+use super::masters::Masters;
+use super::ports::{self, Port};
+use super::store::{Recovered, Store};
 use super::world::World;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Longest time that [`LocalCluster::shutdown`] takes.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a restarting master waits for its port, whose last listener ends in a task of its own.
-const REBIND_TIMEOUT: Duration = Duration::from_secs(5);
-const REBIND_RETRY: Duration = Duration::from_millis(5);
-
-/// Connections that may wait to be accepted.
-const BACKLOG: u32 = 1024;
-
-/// One master and its agents, running in this process until dropped or shut down.
+/// One master or several and their agents, running in this process until dropped or shut down.
 ///
 /// Everything listens on 127.0.0.1; each agent has a port of its own. Works on every kind of tokio runtime, which must
 /// live at least as long as the cluster is to be of use.
@@ -37,12 +32,6 @@ const BACKLOG: u32 = 1024;
 #[derive(Debug)]
 pub struct LocalCluster {
     pub(super) core: Arc<Core>,
-    /// Cancelled to end the master's listener and connections; `None` while it is dead.
-    master: Mutex<Option<CancellationToken>>,
-    master_address: SocketAddr,
-    /// Bound to the master's port without listening, so that nobody else gets the port while the master is dead.
-    _reservation: Option<TcpSocket>,
-    agent_addresses: Vec<SocketAddr>,
 }
 
 impl LocalCluster {
@@ -60,91 +49,49 @@ impl LocalCluster {
                 Error::caused_by(ErrorKind::Config, context, error)
             })?;
         let config = Arc::new(config);
-        let master_socket = bind(config.port)?;
-        let master_address = local_address(&master_socket)?;
-        let reservation = bind(master_address.port()).ok();
-        let mut sockets = Vec::with_capacity(config.agents);
-        let mut addresses = Vec::with_capacity(config.agents);
-        for _ in 0..config.agents {
-            let socket = bind(0)?;
-            addresses.push(local_address(&socket)?);
-            sockets.push(socket);
-        }
+        let (keeper, recovered) = if is_temporary {
+            (None, Recovered::nothing(&config))
+        } else {
+            let store = Store::take(&config.work_directory)?;
+            let recovered = store.recover(&config)?;
+            (Some(Keeper::new(store)), recovered)
+        };
+        let (masters, master_sockets) = take_ports(&config)?;
+        let (addresses, sockets) = take_agent_ports(&config, &recovered.agents)?;
+        let master_addresses: Vec<_> = masters.iter().map(|own| own.port.address()).collect();
         let agents = addresses.iter().enumerate();
-        let world = World {
-            master: Some(Master::new(Arc::clone(&config), master_address, Vec::new())),
+        let mut world = World {
+            master: None,
+            masters: Masters::new(&master_addresses),
+            registry: recovered.registry,
             agents: agents
                 .map(|(index, address)| Agent::new(Arc::clone(&config), index, *address))
                 .collect(),
+            machines: addresses.iter().map(|_| Machine::default()).collect(),
         };
-        let core = Core::new(config, world, is_temporary);
+        let found = leftovers::sort_out(&config.work_directory, &recovered.agents);
+        world.recover_agents(recovered.agents, &found);
+        let core = Core::new(config, world, Listeners::new(masters), is_temporary);
+        for left in found {
+            leftovers::watch(&core, left);
+        }
         let cluster = Self {
             core: Arc::clone(&core),
-            master: Mutex::new(None),
-            master_address,
-            _reservation: reservation,
-            agent_addresses: addresses,
         };
-        core.run(|world| world.agents.iter_mut().for_each(Agent::register));
         for (index, socket) in sockets.into_iter().enumerate() {
-            let handler = agent::handler(&core, index);
-            let (stop, wire) = (core.stop.clone(), Arc::clone(&core.config.wire));
-            server::serve(listen(socket)?, handler, &core.tasks, stop, wire);
+            let listener = core.reserve_and_listen(socket)?;
+            core.serve_agent(index, listener).await?;
         }
-        cluster.serve_master(listen(master_socket)?);
+        for (index, socket) in master_sockets.into_iter().enumerate() {
+            core.start_master(index, ports::listen(socket)?, Duration::ZERO);
+        }
         core.keep_time();
-        Ok(cluster)
-    }
-
-    /// Where the master listens: `127.0.0.1:PORT`, which is also a master string for frameworks.
-    #[must_use]
-    pub fn master_address(&self) -> String {
-        self.master_address.to_string()
-    }
-
-    /// Where the agents listen, one address each, in their order.
-    #[must_use]
-    pub fn agent_addresses(&self) -> Vec<String> {
-        let addresses = self.agent_addresses.iter();
-        addresses.map(SocketAddr::to_string).collect()
-    }
-
-    /// Ends the master as SIGKILL would: all its connections are cut and its memory is gone.
-    ///
-    /// Until [`restart_master`](Self::restart_master), connections to its port are refused; agents and executors live on.
-    /// Does nothing while the master is dead.
-    pub fn kill_master(&self) {
-        let mut master = self.master.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(token) = master.take() {
-            token.cancel();
-            self.core.run(|world| world.master = None);
+        if let Some(mut keeper) = keeper {
+            keeper.keep(&core).await;
+            keeper.start(&core);
         }
-    }
-
-    /// Starts a master on the same port, with a new id and no memory but for the agents that were registered.
-    ///
-    /// When this returns, the agents have registered again and told of their tasks; frameworks must subscribe with their
-    /// ids. A master that is alive is killed first.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`] if somebody else has taken the port.
-    /// # Cancel safety
-    /// Dropped before it completes, the master is dead; call it again.
-    pub async fn restart_master(&self) -> Result<()> {
-        self.kill_master();
-        let listener = self.listen_again().await?;
-        let address = self.master_address;
-        let config = Arc::clone(&self.core.config);
-        self.core.run(|world| {
-            let agents = world.agents.iter();
-            let registry = agents.filter_map(Agent::id).cloned().collect();
-            let mut master = Master::new(config, address, registry);
-            master.set_now(Instant::now());
-            world.master = Some(master);
-            world.agents.iter_mut().for_each(Agent::register);
-        });
-        self.serve_master(listener);
-        Ok(())
+        core.agents_recovered().await;
+        Ok(cluster)
     }
 
     /// Ends the cluster: executors are killed with all their processes, and the temporary work directory is removed.
@@ -167,62 +114,45 @@ impl LocalCluster {
             tracing::warn!(%error, "work directory not removed");
         }
     }
+}
 
-    fn serve_master(&self, listener: TcpListener) {
-        let token = self.core.stop.child_token();
-        let handler = master::handler(&self.core);
-        let wire = Arc::clone(&self.core.config.wire);
-        server::serve(listener, handler, &self.core.tasks, token.clone(), wire);
-        *self.master.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+/// The agents' addresses, with the sockets to listen on: where they were before, if nobody is there.
+fn take_agent_ports(
+    config: &Config,
+    before: &[Option<Checkpoint>],
+) -> Result<(Vec<SocketAddr>, Vec<TcpSocket>)> {
+    let mut addresses = Vec::with_capacity(config.agents.len());
+    let mut sockets = Vec::with_capacity(config.agents.len());
+    for index in 0..config.agents.len() {
+        let before = before.get(index).and_then(Option::as_ref);
+        let port = before.and_then(|before| u16::try_from(before.info.port()).ok());
+        let kept = port.and_then(|port| ports::bind(port).ok());
+        let socket = kept.map_or_else(|| ports::bind(0), Ok)?;
+        addresses.push(ports::local_address(&socket)?);
+        sockets.push(socket);
     }
+    Ok((addresses, sockets))
+}
 
-    /// Listens on the master's port again, once the listener before has gone.
-    async fn listen_again(&self) -> Result<TcpListener> {
-        let port = self.master_address.port();
-        let deadline = Instant::now() + REBIND_TIMEOUT;
-        loop {
-            match bind(port).and_then(listen) {
-                Err(_) if Instant::now() < deadline => tokio::time::sleep(REBIND_RETRY).await,
-                result => return result,
-            }
-        }
+/// Those of the masters: one behind the other if the first is given. The sockets are to be listened on first.
+fn take_ports(config: &Config) -> Result<(Vec<MasterPort>, Vec<TcpSocket>)> {
+    let mut masters = Vec::with_capacity(config.masters);
+    let mut sockets = Vec::with_capacity(config.masters);
+    for number in 0..config.masters {
+        let wanted = match config.port {
+            0 => 0,
+            first => first.saturating_add(u16::try_from(number).unwrap_or(u16::MAX)),
+        };
+        let (port, socket) = Port::take(wanted)?;
+        masters.push(MasterPort::new(port));
+        sockets.push(socket);
     }
-}
-
-fn bind(port: u16) -> Result<TcpSocket> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let bound = TcpSocket::new_v4().and_then(|socket| {
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        Ok(socket)
-    });
-    bound.map_err(|error| no_listener(&address, error))
-}
-
-fn local_address(socket: &TcpSocket) -> Result<SocketAddr> {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    socket
-        .local_addr()
-        .map_err(|error| no_listener(&any, error))
-}
-
-fn listen(socket: TcpSocket) -> Result<TcpListener> {
-    let address = local_address(&socket)?;
-    let listener = socket.listen(BACKLOG);
-    listener.map_err(|error| no_listener(&address, error))
-}
-
-fn no_listener(address: &SocketAddr, error: std::io::Error) -> Error {
-    Error::caused_by(
-        ErrorKind::Config,
-        format!("cannot listen on {address}"),
-        error,
-    )
+    Ok((masters, sockets))
 }
 
 impl Drop for LocalCluster {
     fn drop(&mut self) {
-        self.core.stop.cancel();
+        self.core.end();
         self.core.tasks.close();
     }
 }

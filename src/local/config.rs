@@ -5,9 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::acls::Acls;
+use super::agent::Factories;
+use super::timeouts::Timeouts;
+use super::tokens::TokenKey;
 use super::wire::Wire;
 use crate::error::{Error, ErrorKind, Result};
-use crate::proto::{Attribute, agent_info, value};
+use crate::proto::quota::QuotaConfig;
+use crate::proto::{Attribute, DomainInfo, agent_info, value};
 use crate::resources::Resources;
 
 /// Version that master and agents state.
@@ -20,10 +25,15 @@ pub(super) const HOST: &str = "127.0.0.1";
 pub(super) const HOSTNAME: &str = "localhost";
 
 /// What agents say that they can do.
-pub(super) const AGENT_CAPABILITIES: [agent_info::capability::Type; 3] = [
+pub(super) const AGENT_CAPABILITIES: [agent_info::capability::Type; 8] = [
     agent_info::capability::Type::MultiRole,
     agent_info::capability::Type::HierarchicalRole,
     agent_info::capability::Type::ReservationRefinement,
+    agent_info::capability::Type::ResourceProvider,
+    agent_info::capability::Type::ResizeVolume,
+    agent_info::capability::Type::AgentOperationFeedback,
+    agent_info::capability::Type::AgentDraining,
+    agent_info::capability::Type::TaskResourceLimits,
 ];
 
 /// Completed frameworks that a master remembers (`--max_completed_frameworks`, `src/master/constants.hpp`).
@@ -41,21 +51,41 @@ pub(super) const MAX_REFUSE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Longest wait between two deliveries of an update (`src/slave/constants.hpp`).
 pub(super) const UPDATE_RETRY_INTERVAL_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// Between two heartbeats to an executor (`src/slave/constants.hpp`).
-pub(super) const EXECUTOR_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30 * 60);
+/// Tasks of one framework on unreachable agents that a master remembers (`--max_unreachable_tasks_per_framework`).
+pub(super) const MAX_UNREACHABLE_TASKS: usize = 1000;
 
-/// Checkpointing executors: longest time to look for the agent (`--recovery_timeout`), in Mesos's text form.
-pub(super) const RECOVERY_TIMEOUT: &str = "15mins";
+/// First and longest wait, at most, of an agent that asks to be registered and is not answered
+/// (`--registration_backoff_factor`, `REGISTER_RETRY_INTERVAL_MAX`, `src/slave/constants.hpp`).
+pub(super) const REGISTRATION_BACKOFF: Duration = Duration::from_secs(1);
+pub(super) const REGISTRATION_BACKOFF_MAX: Duration = Duration::from_secs(60);
 
-/// Checkpointing executors: longest wait before subscribing again (`--executor_reregistration_timeout`), as text.
-pub(super) const SUBSCRIPTION_BACKOFF_MAX: &str = "2secs";
+/// What one agent is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AgentConfig {
+    pub(super) resources: Resources,
+    pub(super) attributes: Vec<Attribute>,
+    pub(super) domain: Option<DomainInfo>,
+}
+
+/// `DEFAULT_MAX_OPERATOR_EVENT_STREAM_SUBSCRIBERS`, `src/master/constants.hpp`.
+pub(super) const MAX_OPERATOR_SUBSCRIBERS: usize = 1000;
+
+/// Bytes that may wait for the reader of a stream.
+pub(super) const DEFAULT_STREAM_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Everything settable, checked.
 #[derive(Clone, Debug)]
 pub(super) struct Config {
-    pub(super) agents: usize,
-    pub(super) resources: Resources,
-    pub(super) attributes: Vec<Attribute>,
+    /// How many, one or more.
+    pub(super) masters: usize,
+    pub(super) domain: Option<DomainInfo>,
+    /// Until standbys notice that the leading master has died.
+    pub(super) election_timeout: Duration,
+    /// Longest time until an agent registers with a new leading master.
+    pub(super) registration_backoff: Duration,
+    pub(super) agents: Vec<AgentConfig>,
+    /// One that comes later.
+    pub(super) added_agent: AgentConfig,
     pub(super) allocation_interval: Duration,
     pub(super) heartbeat_interval: Duration,
     pub(super) offer_timeout: Option<Duration>,
@@ -63,12 +93,27 @@ pub(super) struct Config {
     pub(super) work_directory: PathBuf,
     /// Principal → secret; empty: nobody is asked.
     pub(super) credentials: BTreeMap<String, String>,
+    /// Whether operators, too, must prove who they are.
+    pub(super) authenticates_operators: bool,
+    /// `--acls`.
+    pub(super) acls: Acls,
     /// `--roles`: the only roles that may subscribe, beside `*`.
     pub(super) roles: Option<BTreeSet<String>>,
+    /// `--weights`.
+    pub(super) weights: BTreeMap<String, f64>,
+    pub(super) quotas: Vec<QuotaConfig>,
     pub(super) executor_registration_timeout: Duration,
     pub(super) executor_shutdown_grace_period: Duration,
     pub(super) update_retry_interval: Duration,
+    pub(super) timeouts: Timeouts,
     pub(super) executor_environment: BTreeMap<String, String>,
+    pub(super) executor_domain_sockets: bool,
+    /// Signs executors' tokens; none: they have none.
+    pub(super) token_key: Option<TokenKey>,
+    /// Who makes executors in place of programs.
+    pub(super) factories: Factories,
+    /// `--max_operator_event_stream_subscribers`.
+    pub(super) max_operator_subscribers: usize,
     /// What is done to the wire while the cluster runs; the same for all.
     pub(super) wire: Arc<Wire>,
 }

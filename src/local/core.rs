@@ -8,14 +8,16 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::agent::containers;
+use super::agent::{Agent, Chore, Launch, containers, disk};
 use super::config::Config;
+use super::listeners::Listeners;
 use super::world::World;
 
 /// What all tasks of a cluster share. The work directory goes when the last of them is gone.
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) config: Arc<Config>,
+    pub(super) listeners: Listeners,
     world: Mutex<World>,
     /// Rung when something became due earlier than the clock's task knows.
     wake: Notify,
@@ -30,10 +32,16 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(config: Arc<Config>, world: World, is_temporary: bool) -> Arc<Self> {
+    pub(super) fn new(
+        config: Arc<Config>,
+        world: World,
+        listeners: Listeners,
+        is_temporary: bool,
+    ) -> Arc<Self> {
         let temporary = is_temporary.then(|| config.work_directory.clone());
         Arc::new(Self {
             config,
+            listeners,
             world: Mutex::new(world),
             wake: Notify::new(),
             changed: watch::Sender::new(()),
@@ -50,7 +58,7 @@ impl Core {
             let before = world.next_deadline();
             world.set_now(Instant::now());
             let result = change(&mut world);
-            let launches = world.settle();
+            let launches = settle(&mut world);
             let after = world.next_deadline();
             let is_sooner = after.is_some() && before.is_none_or(|before| after < Some(before));
             (result, launches, is_sooner)
@@ -63,6 +71,24 @@ impl Core {
         }
         self.changed.send_replace(());
         result
+    }
+
+    /// Ends the cluster. What a later one is to recover is as if all machines had gone down now.
+    pub(super) fn end(self: &Arc<Self>) {
+        if self.temporary.is_none() {
+            self.run(World::freeze);
+        }
+        self.stop.cancel();
+    }
+
+    /// Waits until no agent waits for the executors of the one before.
+    pub(super) async fn agents_recovered(&self) {
+        let mut changed = self.changed.subscribe();
+        while self.look(|world| world.agents.iter().any(Agent::is_recovering)) {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Looks at the state.
@@ -82,6 +108,12 @@ impl Core {
     async fn tick_for_ever(self: &Arc<Self>) {
         loop {
             let next = self.run(|world| {
+                let config = &self.config;
+                world.tick_masters(
+                    Instant::now(),
+                    config.registration_backoff,
+                    config.timeouts.master_recovery,
+                );
                 world.tick();
                 world.next_deadline()
             });
@@ -95,6 +127,26 @@ impl Core {
                 None => self.wake.notified().await,
             }
         }
+    }
+}
+
+/// Has everything follow that follows from a change: the processes to start.
+///
+/// What has to be done to the disk is done here and now, so that it is done in order, and nobody sees what is half done.
+fn settle(world: &mut World) -> Vec<Launch> {
+    let mut launches = world.settle();
+    loop {
+        let chores = world.take_chores();
+        if chores.is_empty() {
+            return launches;
+        }
+        for Chore { agent, work, next } in chores {
+            disk::carry_out(&work);
+            if let Some(agent) = world.agents.get_mut(agent) {
+                agent.chore_done(next);
+            }
+        }
+        launches.extend(world.settle());
     }
 }
 

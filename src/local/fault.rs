@@ -4,12 +4,12 @@ use bytes::Bytes;
 use hyper::StatusCode;
 
 use super::cluster::LocalCluster;
-use super::wire::CallFault;
+use super::wire::{CallFault, Caller, Wire};
 use crate::error::{Error, ErrorKind, Result};
 use crate::proto::{ExecutorId, FrameworkId};
 
 /// What no decoder takes for the length of a record.
-const GARBAGE: &[u8] = b"this is no record\n";
+pub(super) const GARBAGE: &[u8] = b"this is no record\n";
 
 /// Faults. What lasts stands until it is undone, whatever masters, frameworks and executors come and go meanwhile.
 impl LocalCluster {
@@ -24,35 +24,38 @@ impl LocalCluster {
         })
     }
 
-    /// Sends no scheduler any HEARTBEAT, until [`resume_heartbeats`](Self::resume_heartbeats). Other events are sent.
+    /// Sends no scheduler, executor or operator any HEARTBEAT, until [`resume_heartbeats`](Self::resume_heartbeats). Other
+    /// events are sent. Of some only: [`withhold_heartbeats_of`](Self::withhold_heartbeats_of).
     pub fn withhold_heartbeats(&self) {
-        self.core.config.wire.set_heartbeats_withheld(true);
+        self.wire().set_heartbeats_withheld(None, true);
     }
 
     /// Sends heartbeats again, from the next one that is due.
     pub fn resume_heartbeats(&self) {
-        self.core.config.wire.set_heartbeats_withheld(false);
+        self.wire().set_heartbeats_withheld(None, false);
     }
 
     /// Writes nothing to any event stream and closes none, until [`resume_streams`](Self::resume_streams): those of
-    /// schedulers and of executors, and those that begin meanwhile. Answers to calls are written.
+    /// schedulers, of executors and of operators, and those that begin meanwhile. Answers to calls are written.
+    /// Of some only: [`stall_streams_of`](Self::stall_streams_of).
     pub fn stall_streams(&self) {
-        self.core.config.wire.set_streams_stalled(true);
+        self.wire().set_streams_stalled(None, true);
     }
 
     /// Writes everything that was held back by [`stall_streams`](Self::stall_streams), in order.
     pub fn resume_streams(&self) {
-        self.core.config.wire.set_streams_stalled(false);
+        self.wire().set_streams_stalled(None, false);
     }
 
-    /// Writes every byte that master and agents send by itself, until [`join_writes`](Self::join_writes).
+    /// Writes every byte that master and agents send by itself, until [`join_writes`](Self::join_writes). To some only:
+    /// [`split_writes_of`](Self::split_writes_of).
     pub fn split_writes(&self) {
-        self.core.config.wire.set_writes_split(true);
+        self.wire().set_writes_split(None, true);
     }
 
     /// Ends [`split_writes`](Self::split_writes).
     pub fn join_writes(&self) {
-        self.core.config.wire.set_writes_split(false);
+        self.wire().set_writes_split(None, false);
     }
 
     /// Writes bytes that are no record to a framework's event stream. False, and nothing happens, if it has none.
@@ -71,13 +74,8 @@ impl LocalCluster {
     /// # Errors
     /// [`ErrorKind::Config`] if `status` is none of a final answer: 200 to 599.
     pub fn refuse_next_call(&self, status: u16, text: &str) -> Result<()> {
-        let known = StatusCode::from_u16(status).ok();
-        let Some(status) = known.filter(|_| (200..600).contains(&status)) else {
-            let context = format!("{status} is not the status of an answer");
-            return Err(Error::new(ErrorKind::Config, context));
-        };
-        let fault = CallFault::Refuse(status, text.to_owned());
-        self.core.config.wire.add_call_fault(fault);
+        let fault = refusal(status, text)?;
+        self.wire().add_call_fault(Caller::Scheduler, fault);
         Ok(())
     }
 
@@ -86,12 +84,13 @@ impl LocalCluster {
     /// Which calls count: see [`refuse_next_call`](Self::refuse_next_call). What was sent behind it on the same connection
     /// is not carried out.
     pub fn lose_next_answer(&self) {
-        self.core.config.wire.add_call_fault(CallFault::LoseAnswer);
+        let fault = CallFault::LoseAnswer;
+        self.wire().add_call_fault(Caller::Scheduler, fault);
     }
 
     /// Sends the next status update of an agent to its scheduler twice. Asked for several times, as many updates.
     pub fn duplicate_next_update(&self) {
-        self.core.config.wire.add_duplicate();
+        self.wire().add_duplicate();
     }
 
     /// Takes all offers back, and tells their frameworks. What they held is offered again at the next allocation.
@@ -127,4 +126,18 @@ impl LocalCluster {
             cut.count() > 0
         })
     }
+
+    pub(super) fn wire(&self) -> &Wire {
+        &self.core.config.wire
+    }
+}
+
+/// The answer of a call that is refused.
+pub(super) fn refusal(status: u16, text: &str) -> Result<CallFault> {
+    let known = StatusCode::from_u16(status).ok();
+    let Some(status) = known.filter(|_| (200..600).contains(&status)) else {
+        let context = format!("{status} is not the status of an answer");
+        return Err(Error::new(ErrorKind::Config, context));
+    };
+    Ok(CallFault::Refuse(status, text.to_owned()))
 }

@@ -8,16 +8,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap};
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, Uri};
 
+use super::diagnosis;
+use super::schema::SCHEMA;
 use super::stream::EventBody;
 use crate::codec::{self, ContentType, WireMessage};
+use crate::proto;
 
 /// A request whose body has arrived.
 #[derive(Debug)]
 pub(super) struct ApiRequest {
     pub(super) method: Method,
     pub(super) path: String,
+    /// As it came.
+    pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
@@ -49,6 +54,23 @@ pub(super) enum Reply {
 }
 
 impl Reply {
+    /// None if there is no answer.
+    pub(super) fn status_code(&self) -> Option<StatusCode> {
+        match self {
+            Self::Plain { status, .. } => Some(*status),
+            Self::Content { .. } | Self::Stream { .. } => Some(StatusCode::OK),
+            Self::Lost => None,
+        }
+    }
+
+    /// The text of one that says no.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Plain { status, text, .. } if status.as_u16() >= 400 => Some(text),
+            _ => None,
+        }
+    }
+
     pub(super) fn status(status: StatusCode, text: impl Into<String>) -> Self {
         Self::Plain {
             status,
@@ -73,9 +95,37 @@ impl Reply {
         Self::status(StatusCode::FORBIDDEN, text)
     }
 
-    pub(super) fn not_found() -> Self {
-        Self::status(StatusCode::NOT_FOUND, "")
+    /// By the rules of who may do what.
+    pub(super) fn not_allowed() -> Self {
+        Self::forbidden("403 Forbidden.")
     }
+
+    pub(super) fn not_implemented() -> Self {
+        Self::status(StatusCode::NOT_IMPLEMENTED, "501 Not Implemented.")
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::status(StatusCode::NOT_FOUND, "404 Not Found.")
+    }
+}
+
+/// The answer to what Mesos takes for a message between its own processes: nobody waits for what comes of it.
+///
+/// Source: `ProcessManager::handle`, `3rdparty/libprocess/src/process.cpp`.
+pub(super) fn internal_message(request: &ApiRequest, process: &str) -> Option<Reply> {
+    let agent = request.headers.get(header::USER_AGENT);
+    let is_internal = request.headers.contains_key("libprocess-from")
+        || agent.is_some_and(|agent| agent.as_bytes().starts_with(b"libprocess/"));
+    if !is_internal || request.method != Method::POST {
+        return None;
+    }
+    let path = request.path.strip_prefix(process);
+    let is_own = path.is_some_and(|rest| rest.starts_with('/'));
+    Some(if is_own {
+        Reply::accepted()
+    } else {
+        Reply::not_found()
+    })
 }
 
 /// The media types that both endpoints read and write; JSON first, as Mesos prefers it.
@@ -92,16 +142,41 @@ fn content_types() -> impl Iterator<Item = ContentType> {
 pub(super) struct Wording {
     pub(super) content_types: &'static str,
     pub(super) message: &'static str,
+    /// Before what is wrong with JSON that is no such message.
+    pub(super) conversion: &'static str,
+}
+
+/// A call of one of the APIs.
+pub(super) trait ApiCall: WireMessage {
+    /// Full name of the message.
+    const NAME: &'static str;
+}
+
+impl ApiCall for proto::scheduler::Call {
+    const NAME: &'static str = "mesos.v1.scheduler.Call";
+}
+
+impl ApiCall for proto::executor::Call {
+    const NAME: &'static str = "mesos.v1.executor.Call";
+}
+
+impl ApiCall for proto::master::Call {
+    const NAME: &'static str = "mesos.v1.master.Call";
+}
+
+impl ApiCall for proto::agent::Call {
+    const NAME: &'static str = "mesos.v1.agent.Call";
 }
 
 /// Of all endpoints but the agent's operator API.
 const WORDING: Wording = Wording {
     content_types: "application/json or application/x-protobuf",
     message: "Call protobuf",
+    conversion: "Failed to convert JSON into Call protobuf: ",
 };
 
 /// Method, content type and body of a call.
-pub(super) fn read_call<M: WireMessage>(request: &ApiRequest) -> Result<M, Reply> {
+pub(super) fn read_call<M: ApiCall>(request: &ApiRequest) -> Result<M, Reply> {
     let content_type = content_type(request, &WORDING)?;
     read_body(request, content_type, &WORDING)
 }
@@ -132,33 +207,45 @@ pub(super) fn content_type(request: &ApiRequest, wording: &Wording) -> Result<Co
 }
 
 /// Body of a call.
-pub(super) fn read_body<M: WireMessage>(
+pub(super) fn read_body<M: ApiCall>(
     request: &ApiRequest,
     content_type: ContentType,
     wording: &Wording,
 ) -> Result<M, Reply> {
-    codec::decode(content_type, request.body.clone()).map_err(|error| {
-        let message = wording.message;
-        Reply::bad_request(unreadable(content_type, &request.body, &error, message))
-    })
+    let body = &request.body;
+    let read = codec::decode(content_type, body.clone());
+    match read {
+        // Protobuf's generated types do not know what is required.
+        Ok(call) if content_type != ContentType::Protobuf => Ok(call),
+        Ok(call) if SCHEMA.is_complete(M::NAME, body) => Ok(call),
+        Ok(_) => Err(Reply::bad_request(unreadable(wording))),
+        Err(error) => {
+            let error: crate::Error = error;
+            tracing::debug!(?content_type, size = body.len(), %error, "call not readable");
+            let why = match content_type {
+                #[cfg(feature = "json")]
+                ContentType::Json => unreadable_json(M::NAME, body, &error, wording),
+                ContentType::Protobuf => unreadable(wording),
+            };
+            Err(Reply::bad_request(why))
+        }
+    }
 }
 
-fn unreadable(
-    content_type: ContentType,
-    body: &[u8],
-    error: &crate::Error,
-    message: &str,
-) -> String {
-    #[cfg(feature = "json")]
-    if content_type == ContentType::Json {
-        let why = std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
-        return match serde_json::from_slice::<serde_json::Value>(body) {
-            Err(syntax) => format!("Failed to parse body into JSON: {syntax}"),
-            Ok(_) => format!("Failed to convert JSON into {message}: {why}"),
-        };
+fn unreadable(wording: &Wording) -> String {
+    format!("Failed to parse body into {}", wording.message)
+}
+
+#[cfg(feature = "json")]
+fn unreadable_json(name: &str, body: &[u8], error: &crate::Error, wording: &Wording) -> String {
+    if let Some(why) = diagnosis::syntax(body) {
+        return format!("Failed to parse body into JSON: {why}");
     }
-    tracing::debug!(?content_type, size = body.len(), %error, "call not readable");
-    format!("Failed to parse body into {message}")
+    let value = serde_json::from_slice(body).ok();
+    let why = value.and_then(|value| diagnosis::conversion(name, &value));
+    // Nothing that Mesos would refuse: our own words then.
+    let why = why.unwrap_or_else(|| error.to_string());
+    format!("{}{why}", wording.conversion)
 }
 
 /// What the subscriber reads; JSON unless it is not accepted.
@@ -192,6 +279,24 @@ fn accepts(accept: &str, media_type: &str) -> bool {
     })
 }
 
+/// What a master has people prove themselves for (`src/master/constants.hpp`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Realm {
+    Scheduler,
+    ReadOnly,
+    ReadWrite,
+}
+
+impl Realm {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Scheduler => "mesos-master-scheduler",
+            Self::ReadOnly => "mesos-master-readonly",
+            Self::ReadWrite => "mesos-master-readwrite",
+        }
+    }
+}
+
 /// The principal that the request proves to be, `None` when nobody is asked (`credentials` is empty).
 pub(super) fn authenticate(
     headers: &HeaderMap,
@@ -200,16 +305,23 @@ pub(super) fn authenticate(
     if credentials.is_empty() {
         return Ok(None);
     }
+    prove(headers, credentials, Realm::Scheduler).map(Some)
+}
+
+/// The principal that the request must prove to be.
+pub(super) fn prove(
+    headers: &HeaderMap,
+    credentials: &BTreeMap<String, String>,
+    realm: Realm,
+) -> Result<String, Reply> {
     match basic_credential(headers) {
-        Some((principal, secret)) if credentials.get(&principal) == Some(&secret) => {
-            Ok(Some(principal))
-        }
+        Some((principal, secret)) if credentials.get(&principal) == Some(&secret) => Ok(principal),
         _ => Err(Reply::Plain {
             status: StatusCode::UNAUTHORIZED,
             text: "401 Unauthorized.".to_owned(),
             header: Some((
                 header::WWW_AUTHENTICATE,
-                "Basic realm=\"mesos-master-scheduler\"".to_owned(),
+                format!("Basic realm=\"{}\"", realm.name()),
             )),
         }),
     }

@@ -2,18 +2,32 @@
 //!
 //! Source: `src/messages/messages.proto` of Apache Mesos 1.11.0.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::proto::{
-    AgentId, AgentInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, Task,
-    TaskId, TaskInfo, TaskState, TaskStatus,
+    AgentId, AgentInfo, DrainConfig, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo,
+    KillPolicy, Operation, OperationStatus, Task, TaskId, TaskInfo, TaskState, TaskStatus,
 };
+use crate::resources::Resources;
 
 /// From the master to one agent.
 #[derive(Clone, Debug)]
 pub(super) enum ToAgent {
-    Registered {
-        agent_id: AgentId,
+    Registered(Box<Registered>),
+    /// To be answered with a pong.
+    Ping {
+        /// Whether the master has a connection to the agent.
+        is_connected: bool,
+    },
+    /// Kill all tasks, and take no others.
+    Drain {
+        config: DrainConfig,
+    },
+    /// Kill everything, and end.
+    Shutdown {
+        message: String,
     },
     Run(Box<Run>),
     Kill {
@@ -41,6 +55,21 @@ pub(super) enum ToAgent {
         task_id: TaskId,
         uuid: Bytes,
     },
+    ApplyOperation(Box<Operation>),
+    AcknowledgeOperation {
+        operation_uuid: Bytes,
+        status_uuid: Bytes,
+    },
+}
+
+/// The master's answer to a registration.
+#[derive(Clone, Debug)]
+pub(super) struct Registered {
+    pub(super) agent_id: AgentId,
+    /// Without a ping for so long, the agent is to register again.
+    pub(super) ping_timeout: Duration,
+    /// Tasks that the master counts on and that the agent did not mention, each with its framework.
+    pub(super) unmentioned: Vec<(FrameworkId, FrameworkInfo, TaskId)>,
 }
 
 /// A task, or a task group, to be run.
@@ -62,11 +91,18 @@ pub(super) struct Run {
 pub(super) enum ToMaster {
     /// First, or again with an id and everything that lives on the agent.
     Register(Box<Registration>),
+    /// The agent is about to end.
+    Unregister,
+    Pong,
     Update {
         framework_id: FrameworkId,
         status: Box<TaskStatus>,
         /// The task's newest state, which may be ahead of the update.
         latest_state: Option<TaskState>,
+    },
+    OperationUpdate {
+        operation_uuid: Bytes,
+        status: Box<OperationStatus>,
     },
     ExecutorExited {
         framework_id: FrameworkId,
@@ -91,4 +127,8 @@ pub(super) struct Registration {
     pub(super) frameworks: Vec<(FrameworkId, FrameworkInfo)>,
     pub(super) executors: Vec<(FrameworkId, ExecutorInfo)>,
     pub(super) tasks: Vec<Task>,
+    /// With its reservations and volumes.
+    pub(super) total: Resources,
+    /// Not acknowledged yet.
+    pub(super) operations: Vec<Operation>,
 }

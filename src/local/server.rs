@@ -12,13 +12,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::gzip;
 use super::http::{ApiRequest, Reply};
-use super::stream::Cut;
-use super::wire::{Socket, Wire};
+use super::socket::{Line, Socket};
+use super::wire::Wire;
 
 /// Longest request body. Mesos has no limit; this one only keeps a broken client from filling the memory.
 const MAX_BODY_SIZE: usize = 256 * 1024 * 1024;
@@ -29,8 +31,12 @@ const ACCEPT_RETRY: std::time::Duration = std::time::Duration::from_millis(100);
 /// Answers a request; never waits.
 pub(super) type Handler = Arc<dyn Fn(&ApiRequest) -> Reply + Send + Sync>;
 
-/// The end of a response: a stream's may be cut.
 type ReplyBody = BoxBody<Bytes, Cut>;
+
+/// Why there is no response: somebody wants it so.
+#[derive(Debug, thiserror::Error)]
+#[error("connection cut")]
+pub(super) struct Cut;
 
 /// Serves `listener` until `stop`, which also cuts all its connections where they are.
 pub(super) fn serve(
@@ -57,6 +63,9 @@ async fn accept(
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "connection without nodelay");
+                }
                 let handler = Arc::clone(&handler);
                 let connection = connection(stream, handler, Arc::clone(&wire));
                 tasks.spawn(stop.clone().run_until_cancelled_owned(connection));
@@ -69,35 +78,49 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, handler: Handler, wire: Arc<Wire>) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "connection without nodelay");
-    }
-    let service = service_fn(move |request| respond(Arc::clone(&handler), request));
+/// Serves one connection, of whatever kind, until it ends.
+pub(super) async fn connection<S>(stream: S, handler: Handler, wire: Arc<Wire>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let line = Arc::<Line>::default();
+    let socket = Socket::new(stream, wire, Arc::clone(&line));
+    let own = Arc::clone(&line);
+    let service =
+        service_fn(move |request| respond(Arc::clone(&handler), Arc::clone(&own), request));
     let connection = http1::Builder::new()
         .title_case_headers(true)
         .pipeline_flush(true)
-        .serve_connection(TokioIo::new(Socket::new(stream, wire)), service);
-    if let Err(error) = connection.await {
+        .serve_connection(TokioIo::new(socket), service);
+    if let Some(Err(error)) = line.cut.run_until_cancelled(connection).await {
         tracing::debug!(%error, "connection ended");
     }
 }
 
-async fn respond(handler: Handler, request: Request<Incoming>) -> Result<Response<ReplyBody>, Cut> {
+async fn respond(
+    handler: Handler,
+    line: Arc<Line>,
+    request: Request<Incoming>,
+) -> Result<Response<ReplyBody>, Cut> {
     let (parts, body) = request.into_parts();
+    let is_compressible = gzip::is_accepted(&parts.headers);
     let reply = match Limited::new(body, MAX_BODY_SIZE).collect().await {
-        Ok(body) => handler(&ApiRequest {
-            method: parts.method,
-            path: plain_path(parts.uri.path()),
-            headers: parts.headers,
-            body: body.to_bytes(),
-        }),
+        Ok(body) => match gzip::inflated(&parts.headers, body.to_bytes(), MAX_BODY_SIZE) {
+            Ok(body) => handler(&ApiRequest {
+                method: parts.method,
+                path: plain_path(parts.uri.path()),
+                uri: parts.uri,
+                headers: parts.headers,
+                body,
+            }),
+            Err(why) => Reply::status(StatusCode::INTERNAL_SERVER_ERROR, why),
+        },
         Err(error) => {
             tracing::debug!(%error, "request body not read");
             Reply::status(StatusCode::PAYLOAD_TOO_LARGE, "")
         }
     };
-    response(reply)
+    response(reply, &line, is_compressible)
 }
 
 /// The path without trailing slash and with its parentheses literal, as routes are written.
@@ -107,7 +130,11 @@ fn plain_path(path: &str) -> String {
 }
 
 /// An error closes the connection without a response.
-fn response(reply: Reply) -> Result<Response<ReplyBody>, Cut> {
+fn response(
+    reply: Reply,
+    line: &Arc<Line>,
+    is_compressible: bool,
+) -> Result<Response<ReplyBody>, Cut> {
     match reply {
         Reply::Plain {
             status,
@@ -131,9 +158,16 @@ fn response(reply: Reply) -> Result<Response<ReplyBody>, Cut> {
             Ok(response)
         }
         Reply::Content { media_type, body } => {
+            let deflated = is_compressible.then(|| gzip::deflated(&body)).flatten();
+            let is_compressed = deflated.is_some();
+            let body = deflated.unwrap_or(body);
             let mut response = Response::new(Full::new(body).map_err(never).boxed());
             let media_type = HeaderValue::from_static(media_type);
             let headers = response.headers_mut();
+            if is_compressed {
+                let gzip = HeaderValue::from_static("gzip");
+                headers.insert(header::CONTENT_ENCODING, gzip);
+            }
             headers.insert(header::CONTENT_TYPE, media_type);
             Ok(response)
         }
@@ -143,6 +177,7 @@ fn response(reply: Reply) -> Result<Response<ReplyBody>, Cut> {
             stream_id,
             body,
         } => {
+            body.attach(line);
             let mut response = Response::new(body.boxed());
             let headers = response.headers_mut();
             let media_type = HeaderValue::from_static(content_type.media_type());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::cluster::LocalCluster;
 use super::world::World;
 use crate::error::{Error, ErrorKind, Result};
-use crate::proto::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId, TaskState};
+use crate::proto::{AgentId, DrainState, ExecutorId, FrameworkId, OfferId, TaskId, TaskState};
 
 /// What a [`LocalCluster`] knows at one moment, each list ordered by id but the agents'.
 ///
@@ -14,18 +14,34 @@ use crate::proto::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId, TaskState}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClusterState {
-    /// Whether there is a master. Without one there are neither frameworks nor offers.
+    /// Whether a master leads. Without one there are neither frameworks nor offers.
     pub is_master_alive: bool,
+    /// All masters, in the order of [`LocalCluster::master_addresses`].
+    pub masters: Vec<LocalMaster>,
     /// The frameworks that the master has, subscribed or not; none that has been removed.
     pub frameworks: Vec<LocalFramework>,
     /// All agents, in the order of [`LocalCluster::agent_addresses`].
     pub agents: Vec<LocalAgent>,
-    /// What the agents have, until its terminal update is acknowledged; none that the master refused.
+    /// What the agents that are alive have, until its terminal update is acknowledged; none that the master refused.
     pub tasks: Vec<LocalTask>,
     /// The offers that are out.
     pub offers: Vec<LocalOffer>,
-    /// The executors, from the start of their process to its end.
+    /// The executors, from the start of their process to its end; none of an agent that is dead.
     pub executors: Vec<LocalExecutor>,
+}
+
+/// A master.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LocalMaster {
+    /// Its id, which is another after each of its starts; none while it is dead.
+    pub id: Option<String>,
+    /// Where it listens while it lives: `127.0.0.1:PORT`.
+    pub address: String,
+    /// Whether it lives, leading or not.
+    pub is_alive: bool,
+    /// Whether it leads: at most one does.
+    pub is_leading: bool,
 }
 
 /// A framework, as the master has it.
@@ -52,8 +68,18 @@ pub struct LocalAgent {
     pub id: Option<AgentId>,
     /// Where it listens: `127.0.0.1:PORT`.
     pub address: String,
-    /// Whether it is registered with the master of now.
+    /// Whether its process runs.
+    pub is_alive: bool,
+    /// Whether it is registered with the master of now, and connected to it as far as the master knows.
     pub is_connected: bool,
+    /// Whether the master has given it up, until it comes back.
+    pub is_unreachable: bool,
+    /// Whether an operator has declared it lost for ever.
+    pub is_gone: bool,
+    /// Whether its resources are held back from offers by an operator, also if it drains.
+    pub is_deactivated: bool,
+    /// How far its draining has come, if it is drained.
+    pub drain_state: Option<DrainState>,
     /// All that it has, used or not, in the form of [`Resources::parse`](crate::resources::Resources::parse).
     pub resources: String,
 }
@@ -119,15 +145,12 @@ impl ClusterState {
 
     fn of(world: &World) -> Self {
         let master = world.master.as_ref();
-        let agents = world.agents.iter().enumerate();
+        let agents = world.agents.iter();
         let mut state = Self {
             is_master_alive: master.is_some(),
+            masters: world.master_states(),
             frameworks: master.map_or_else(Vec::new, |master| master.framework_states()),
-            agents: agents
-                .map(|(index, agent)| {
-                    agent.state(master.is_some_and(|master| master.has_agent_at(index)))
-                })
-                .collect(),
+            agents: agents.map(|agent| agent.state(master)).collect(),
             tasks: world
                 .agents
                 .iter()

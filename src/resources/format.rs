@@ -1,120 +1,19 @@
-//! The two reservation formats, validity of one resource, and how a kind is printed.
+//! The two reservation formats, and how a kind is printed.
 //!
 //! Source: `src/common/resources.cpp` and `src/common/resources_utils.cpp` of Apache Mesos 1.11.0.
 #![allow(deprecated, reason = "`Resource.role` is the older format itself")]
 
-use std::collections::BTreeSet;
 use std::fmt;
 
-use super::amount::to_thousandths;
-use crate::proto::resource::{ReservationInfo, reservation_info};
-use crate::proto::{self, value};
+use crate::proto::resource::disk_info::{Source, source};
+use crate::proto::resource::{DiskInfo, ReservationInfo, reservation_info};
+use crate::proto::{self, Labels, Volume, volume};
 
 /// The role that stands for "unreserved" in the older format.
-const UNRESERVED: &str = "*";
-
-/// Why `resource` is not valid, if so; in Mesos's words.
-pub(super) fn validate(resource: &proto::Resource) -> Result<(), String> {
-    if resource.name.is_empty() {
-        return Err("Empty resource name".to_owned());
-    }
-    match value::Type::try_from(resource.r#type) {
-        Ok(value::Type::Scalar) => validate_scalar(resource)?,
-        Ok(value::Type::Ranges) => validate_ranges(resource)?,
-        Ok(value::Type::Set) => validate_set(resource)?,
-        Ok(value::Type::Text) | Err(_) => return Err("Unsupported resource type".to_owned()),
-    }
-    validate_reservations(resource)
-}
-
-fn validate_scalar(resource: &proto::Resource) -> Result<(), String> {
-    let Some(scalar) = &resource.scalar else {
-        return Err("Invalid scalar resource".to_owned());
-    };
-    if resource.ranges.is_some() || resource.set.is_some() {
-        return Err("Invalid scalar resource".to_owned());
-    }
-    if to_thousandths(scalar.value) <= 0 {
-        return Err("Invalid scalar resource: value <= 0".to_owned());
-    }
-    Ok(())
-}
-
-fn validate_ranges(resource: &proto::Resource) -> Result<(), String> {
-    let Some(ranges) = &resource.ranges else {
-        return Err("Invalid ranges resource".to_owned());
-    };
-    if resource.scalar.is_some() || resource.set.is_some() {
-        return Err("Invalid ranges resource".to_owned());
-    }
-    let mut sorted: Vec<(u64, u64)> = ranges
-        .range
-        .iter()
-        .map(|range| (range.begin, range.end))
-        .collect();
-    sorted.sort_unstable();
-    if sorted.iter().any(|(begin, end)| begin > end) {
-        return Err("Invalid ranges resource: begin > end".to_owned());
-    }
-    if sorted.windows(2).any(|pair| pair[1].0 <= pair[0].1) {
-        return Err("Invalid ranges resource: overlapping ranges".to_owned());
-    }
-    Ok(())
-}
-
-fn validate_set(resource: &proto::Resource) -> Result<(), String> {
-    let Some(set) = &resource.set else {
-        return Err("Invalid set resource".to_owned());
-    };
-    if resource.scalar.is_some() || resource.ranges.is_some() {
-        return Err("Invalid set resource".to_owned());
-    }
-    let unique: BTreeSet<&String> = set.item.iter().collect();
-    if unique.len() < set.item.len() {
-        return Err("Invalid set resource: duplicated elements".to_owned());
-    }
-    Ok(())
-}
-
-fn validate_reservations(resource: &proto::Resource) -> Result<(), String> {
-    if let Some(reservation) = &resource.reservation {
-        if reservation.r#type.is_some() {
-            return Err(
-                "'Resource.ReservationInfo.type' must not be set for the 'Resource.reservation' field"
-                    .to_owned(),
-            );
-        }
-        if reservation.role.is_some() {
-            return Err(
-                "'Resource.ReservationInfo.role' must not be set for the 'Resource.reservation' field"
-                    .to_owned(),
-            );
-        }
-        if resource.role() == UNRESERVED {
-            return Err(
-                "Invalid reservation: role \"*\" cannot be dynamically reserved".to_owned(),
-            );
-        }
-    }
-    if resource.reservations.len() > 1 && resource.role.is_some() {
-        return Err(
-            "Invalid resource format: 'Resource.role' must not be set when there are several 'Resource.reservations'"
-                .to_owned(),
-        );
-    }
-    for reservation in &resource.reservations {
-        if reservation.r#type() == reservation_info::Type::Unknown {
-            return Err("Expecting 'Resource.ReservationInfo.type' to be present".to_owned());
-        }
-        if reservation.role().is_empty() || reservation.role() == UNRESERVED {
-            return Err("Invalid reservation: role \"*\" cannot be reserved".to_owned());
-        }
-    }
-    Ok(())
-}
+pub(super) const UNRESERVED: &str = "*";
 
 /// Into the format with reservation refinement: `reservations` says everything, `role` and `reservation` are unset.
-pub(super) fn upgrade(mut resource: proto::Resource) -> proto::Resource {
+pub(crate) fn upgrade(mut resource: proto::Resource) -> proto::Resource {
     let role = resource.role.take();
     let reservation = resource.reservation.take();
     let reserved_role = role.filter(|role| role != UNRESERVED);
@@ -159,12 +58,9 @@ pub(super) fn write_kind(kind: &proto::Resource, f: &mut fmt::Formatter<'_>) -> 
         write!(f, "(reservations: [{}])", shown.join(","))?;
     }
     if let Some(disk) = &kind.disk {
-        let id = disk.persistence.as_ref().map_or("", |own| own.id.as_str());
-        let path = disk
-            .volume
-            .as_ref()
-            .map_or("", |own| own.container_path.as_str());
-        write!(f, "[{id}:{path}]")?;
+        f.write_str("[")?;
+        write_disk(disk, f)?;
+        f.write_str("]")?;
     }
     if kind.revocable.is_some() {
         f.write_str("{REV}")?;
@@ -176,9 +72,84 @@ pub(super) fn write_kind(kind: &proto::Resource, f: &mut fmt::Formatter<'_>) -> 
 }
 
 fn shown_reservation(reservation: &ReservationInfo) -> String {
-    let kind = reservation.r#type().as_str_name();
-    match &reservation.principal {
-        Some(principal) => format!("({kind},{},{principal})", reservation.role()),
-        None => format!("({kind},{})", reservation.role()),
+    let mut shown = format!(
+        "({},{}",
+        reservation.r#type().as_str_name(),
+        reservation.role()
+    );
+    if let Some(principal) = &reservation.principal {
+        shown.push(',');
+        shown.push_str(principal);
     }
+    if let Some(labels) = &reservation.labels {
+        shown.push(',');
+        shown.push_str(&shown_labels(labels));
+    }
+    shown.push(')');
+    shown
+}
+
+/// `{key: value, key}`.
+pub(super) fn shown_labels(labels: &Labels) -> String {
+    let shown = labels.labels.iter().map(|label| match &label.value {
+        Some(value) => format!("{}: {value}", label.key),
+        None => label.key.clone(),
+    });
+    let shown: Vec<String> = shown.collect();
+    format!("{{{}}}", shown.join(", "))
+}
+
+/// `MOUNT:/mnt/disk1,id:path`.
+fn write_disk(disk: &DiskInfo, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if let Some(source) = &disk.source {
+        f.write_str(&shown_source(source))?;
+    }
+    if let Some(persistence) = &disk.persistence {
+        if disk.source.is_some() {
+            f.write_str(",")?;
+        }
+        f.write_str(&persistence.id)?;
+    }
+    if let Some(volume) = &disk.volume {
+        write!(f, ":{}", shown_volume(volume))?;
+    }
+    Ok(())
+}
+
+pub(super) fn shown_source(source: &Source) -> String {
+    let kind = source.r#type().as_str_name();
+    if source.id.is_some() || source.profile.is_some() {
+        let (vendor, id, profile) = (source.vendor(), source.id(), source.profile());
+        return format!("{kind}({vendor},{id},{profile})");
+    }
+    let root = match source.r#type() {
+        source::Type::Mount => source.mount.as_ref().and_then(|own| own.root.as_ref()),
+        source::Type::Path => source.path.as_ref().and_then(|own| own.root.as_ref()),
+        source::Type::Block | source::Type::Raw | source::Type::Unknown => None,
+    };
+    root.map_or_else(|| kind.to_owned(), |root| format!("{kind}:{root}"))
+}
+
+fn shown_volume(volume: &Volume) -> String {
+    let path = &volume.container_path;
+    match &volume.host_path {
+        None => path.clone(),
+        Some(host) => {
+            let mode = match volume.mode() {
+                volume::Mode::Rw => "rw",
+                volume::Mode::Ro => "ro",
+            };
+            format!("{host}:{path}:{mode}")
+        }
+    }
+}
+
+/// As endpoints show it: the newer format, and the older one beside it as far as that can say it.
+#[cfg(feature = "local")]
+pub(crate) fn to_endpoint(mut resource: proto::Resource) -> proto::Resource {
+    if let Some(older) = downgrade(resource.clone()) {
+        resource.role = older.role;
+        resource.reservation = older.reservation;
+    }
+    resource
 }

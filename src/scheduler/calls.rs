@@ -60,6 +60,22 @@ pub(super) fn decline(offer_ids: Vec<OfferId>, filters: Filters) -> Call {
     }
 }
 
+/// Moves the offers of a DECLINE to the DECLINE before it, if their filters are equal.
+pub(super) fn merge_declines(call: &mut Call, next: &mut Call) -> bool {
+    let is_decline = |call: &Call| type_of(call) == Some(Type::Decline);
+    if !is_decline(call) || !is_decline(next) {
+        return false;
+    }
+    let (Some(decline), Some(next)) = (&mut call.decline, &mut next.decline) else {
+        return false;
+    };
+    if decline.filters != next.filters {
+        return false;
+    }
+    decline.offer_ids.append(&mut next.offer_ids);
+    true
+}
+
 pub(super) fn accept_inverse(inverse_offer_ids: Vec<OfferId>, filters: Filters) -> Call {
     let accept = AcceptInverseOffers {
         inverse_offer_ids,
@@ -323,6 +339,36 @@ mod tests {
     fn launching_nothing_is_an_accept_without_operations() {
         let call = launch(vec!["o".into()], vec![], Filters::default());
         assert_eq!(call.accept.map(|accept| accept.operations.len()), Some(0));
+    }
+
+    #[test]
+    fn declines_with_equal_filters_become_one() {
+        let filters = |seconds| Filters {
+            refuse_seconds: Some(seconds),
+        };
+        let mut first = decline(vec!["1".into()], filters(5.0));
+        let mut second = decline(vec!["2".into(), "3".into()], filters(5.0));
+        assert!(merge_declines(&mut first, &mut second));
+        let merged = decline(vec!["1".into(), "2".into(), "3".into()], filters(5.0));
+        assert_eq!(first, merged);
+        let mut longer = decline(vec!["4".into()], filters(6.0));
+        let mut unfiltered = decline(vec!["4".into()], filters(5.0));
+        unfiltered.decline.as_mut().unwrap().filters = None;
+        let accept = accept(vec!["4".into()], vec![], filters(5.0));
+        for other in [
+            &mut longer,
+            &mut unfiltered,
+            &mut accept.clone(),
+            &mut revive(vec![]),
+        ] {
+            assert!(!merge_declines(&mut first, other));
+        }
+        assert_eq!(first, merged);
+        assert!(
+            longer
+                .decline
+                .is_some_and(|decline| decline.offer_ids.len() == 1)
+        );
     }
 
     #[test]

@@ -7,12 +7,18 @@ use std::time::Duration;
 
 use super::events::{Acknowledgements, SchedulerHandler};
 use super::framework;
+use super::identity::Identity;
 use super::protocol::SchedulerProtocol;
-use super::{Scheduler, SchedulerHandle};
+use super::{FrameworkRemoval, Scheduler, SchedulerHandle};
+#[cfg(feature = "local")]
 use crate::detector::FixedAddresses;
+use crate::detector::{MasterDetector, Masters};
 use crate::driver::{Core, Engine, Options, Ready, Setup, Status, Stop, block_on, option_setters};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::HttpClient;
+use crate::identity::FrameworkIdStore;
+#[cfg(feature = "local")]
+use crate::local::{LocalCluster, LocalClusterBuilder};
 use crate::proto::FrameworkInfo;
 use crate::proto::scheduler::OfferConstraints;
 
@@ -69,22 +75,31 @@ impl SchedulerDriver {
     /// existing framework over. `failover_timeout` should be set: it is 0 by default, and then the master kills all
     /// tasks when the connection breaks.
     ///
-    /// `master`: `host:port`, `http://host[:port][/prefix]`, `https://…`, several of these with commas between, or
-    /// `local` for an embedded cluster of the driver's own (feature `local`).
+    /// `master`: one of
+    /// - `host:port`, `http://host[:port][/prefix]`, `https://…`, or several of these with commas between;
+    /// - `zk://[user:password@]host:port,…/path`: whoever ZooKeeper says is leading (feature `zookeeper`; see
+    ///   [`ZooKeeperDetector`](crate::ZooKeeperDetector));
+    /// - `file:///path`: what stands in that file, which is one of these; `build` reads it, once;
+    /// - `local` for an embedded cluster of the driver's own (feature `local`).
     pub fn builder(
         scheduler: impl Scheduler,
         framework_info: FrameworkInfo,
         master: &str,
     ) -> SchedulerDriverBuilder {
-        SchedulerDriverBuilder {
-            scheduler: Box::new(scheduler),
-            framework_info,
-            master: master.to_owned(),
-            suppressed_roles: BTreeSet::new(),
-            offer_constraints: None,
-            acknowledgements: Acknowledgements::Implicit,
-            options: Options::default(),
-        }
+        let master = Master::String(master.to_owned());
+        SchedulerDriverBuilder::new(Box::new(scheduler), framework_info, master)
+    }
+
+    /// Begins a driver for `scheduler` that subscribes with the master that `detector` finds.
+    ///
+    /// For `framework_info`, see [`builder`](Self::builder).
+    pub fn builder_with_detector(
+        scheduler: impl Scheduler,
+        framework_info: FrameworkInfo,
+        detector: impl MasterDetector,
+    ) -> SchedulerDriverBuilder {
+        let master = Master::Detector(Box::new(detector));
+        SchedulerDriverBuilder::new(Box::new(scheduler), framework_info, master)
     }
 
     /// What the scheduler can do, for use outside its callbacks.
@@ -203,11 +218,23 @@ impl SchedulerDriver {
 pub struct SchedulerDriverBuilder {
     scheduler: Box<dyn Scheduler>,
     framework_info: FrameworkInfo,
-    master: String,
+    master: Master,
     suppressed_roles: BTreeSet<String>,
     offer_constraints: Option<OfferConstraints>,
     acknowledgements: Acknowledgements,
+    store: Option<Arc<dyn FrameworkIdStore>>,
+    removal: FrameworkRemoval,
     options: Options,
+    #[cfg(feature = "local")]
+    local_cluster: Option<LocalClusterBuilder>,
+}
+
+/// Where the master is: as the user says it.
+enum Master {
+    String(String),
+    Detector(Box<dyn MasterDetector>),
+    #[cfg(test)]
+    Ready(Ready),
 }
 
 impl fmt::Debug for SchedulerDriverBuilder {
@@ -220,6 +247,22 @@ impl fmt::Debug for SchedulerDriverBuilder {
 }
 
 impl SchedulerDriverBuilder {
+    fn new(scheduler: Box<dyn Scheduler>, framework_info: FrameworkInfo, master: Master) -> Self {
+        Self {
+            scheduler,
+            framework_info,
+            master,
+            suppressed_roles: BTreeSet::new(),
+            offer_constraints: None,
+            acknowledgements: Acknowledgements::Implicit,
+            store: None,
+            removal: FrameworkRemoval::default(),
+            options: Options::default(),
+            #[cfg(feature = "local")]
+            local_cluster: None,
+        }
+    }
+
     option_setters!();
 
     /// Roles for which no offers are wanted at first; none by default.
@@ -241,9 +284,40 @@ impl SchedulerDriverBuilder {
         self
     }
 
+    /// Keeps the framework's id there. By default it is kept nowhere, and each driver without `FrameworkInfo.id` registers a
+    /// new framework.
+    ///
+    /// The id is loaded when the driver starts; `FrameworkInfo.id`, if it is set, goes before it. A new id is stored before
+    /// any callback is made. If either fails, the driver ends with an error of the kind [`ErrorKind::Store`].
+    pub fn framework_id_store(mut self, store: impl FrameworkIdStore) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// What to do when the master says that the framework was removed; by default, the driver ends.
+    pub fn framework_removal(mut self, removal: FrameworkRemoval) -> Self {
+        self.removal = removal;
+        self
+    }
+
     /// How many heartbeats of the master may be missed before the subscription is given up; default 5 (of 15 s each).
     pub fn missed_heartbeats(mut self, heartbeats: u32) -> Self {
         self.options.missed_heartbeats = heartbeats;
+        self
+    }
+
+    /// How long events may stay unread behind a slow callback before the subscription is given up and renewed; default
+    /// 75 s. The master keeps unread events in memory without bound (MESOS-7748).
+    pub fn event_stall_timeout(mut self, timeout: Duration) -> Self {
+        self.options.event_stall_timeout = timeout;
+        self
+    }
+
+    /// What the cluster of the master string `local` is started with. Without effect on other master strings. By default
+    /// one agent, and an allocation every 100 ms.
+    #[cfg(feature = "local")]
+    pub fn local_cluster(mut self, cluster: LocalClusterBuilder) -> Self {
+        self.local_cluster = Some(cluster);
         self
     }
 
@@ -252,17 +326,46 @@ impl SchedulerDriverBuilder {
     /// # Errors
     /// [`ErrorKind::Config`], naming what is wrong.
     pub fn build(mut self) -> Result<SchedulerDriver> {
+        self.check()?;
+        let master = std::mem::replace(&mut self.master, Master::String(String::new()));
+        let setup = match master {
+            #[cfg(feature = "local")]
+            Master::String(master) if master == "local" => {
+                local(self.local_cluster.take(), &self.options)
+            }
+            #[cfg(not(feature = "local"))]
+            Master::String(master) if master == "local" => return Err(no_local()),
+            Master::String(master) => remote(Masters::parse(&master)?, &self.options)?,
+            Master::Detector(detector) => remote(Masters::Detected(detector), &self.options)?,
+            #[cfg(test)]
+            Master::Ready(ready) => Box::pin(async { Ok(ready) }),
+        };
+        Ok(self.set_up_by(setup))
+    }
+
+    fn check(&mut self) -> Result<()> {
         self.options.check()?;
-        let info = framework::completed(self.framework_info)?;
-        if let Some(timeout) = info.failover_timeout.filter(|timeout| *timeout > 0.0) {
+        self.framework_info = framework::completed(std::mem::take(&mut self.framework_info))?;
+        let timeout = self.framework_info.failover_timeout;
+        if let Some(timeout) = timeout.filter(|timeout| *timeout > 0.0) {
             // As Java's driver: back well inside the failover time-out (`src/sched/sched.cpp`, Apache Mesos 1.11.0).
             let tenth = Duration::try_from_secs_f64(timeout / 10.0).unwrap_or(Duration::MAX);
             let backoff = self.options.backoff.unwrap_or_default();
             self.options.backoff = Some(backoff.capped(tenth));
         }
-        let setup = setup(&self.master, &self.options)?;
-        let protocol = SchedulerProtocol::new(info, self.suppressed_roles, self.offer_constraints);
+        Ok(())
+    }
+
+    fn set_up_by(self, setup: Setup) -> SchedulerDriver {
+        let given = self.framework_info.id.clone();
+        let protocol = SchedulerProtocol::new(
+            self.framework_info,
+            self.suppressed_roles,
+            self.offer_constraints,
+            self.removal,
+        );
         let core = Arc::new(Core::new(protocol, &self.options));
+        let identity = Identity::new(self.store);
         let handle = SchedulerHandle {
             core: Arc::clone(&core),
         };
@@ -270,23 +373,42 @@ impl SchedulerDriverBuilder {
             scheduler: self.scheduler,
             handle: handle.clone(),
             acknowledgements: self.acknowledgements,
+            given,
             registered_as: None,
+            identity: identity.clone(),
         };
-        Ok(SchedulerDriver {
+        let setup = known_by(identity, Arc::clone(&core), setup);
+        SchedulerDriver {
             engine: Engine::new(core, self.options, handler, setup),
             handle,
-        })
+        }
     }
 }
 
-fn setup(master: &str, options: &Options) -> Result<Setup> {
-    if master == "local" {
-        return local(options);
-    }
-    let detector = FixedAddresses::parse(master)?;
-    let client = HttpClient::new(options.http(), detector.addresses().to_vec())?;
+/// Loads the framework's id before anything else. A driver that ends meanwhile does not wait for it.
+fn known_by(identity: Identity, core: Arc<Core<SchedulerProtocol>>, setup: Setup) -> Setup {
+    Box::pin(async move {
+        let loaded = tokio::select! {
+            loaded = identity.load() => loaded?,
+            _ = core.lifecycle.ended() => {
+                let context = "driver ended before the framework's id was loaded";
+                return Err(Error::new(ErrorKind::NotRunning, context));
+            }
+        };
+        if let Some(id) = loaded {
+            core.protocol.take_over(id);
+        }
+        setup.await
+    })
+}
+
+fn remote(masters: Masters, options: &Options) -> Result<Setup> {
+    let client = match &masters {
+        Masters::Fixed(fixed) => HttpClient::new(options.http(), fixed.addresses().to_vec())?,
+        Masters::Detected(_) => HttpClient::for_detected(options.http())?,
+    };
     let ready = Ready {
-        detector: Box::new(detector),
+        masters,
         transport: Arc::new(client),
         afterwards: Box::pin(async {}),
     };
@@ -295,31 +417,31 @@ fn setup(master: &str, options: &Options) -> Result<Setup> {
 
 /// A cluster of the driver's own: started before anything else, and ended when the driver has.
 #[cfg(feature = "local")]
-fn local(options: &Options) -> Result<Setup> {
-    use crate::local::LocalCluster;
-
+fn local(cluster: Option<LocalClusterBuilder>, options: &Options) -> Setup {
     /// Offers come faster than a real master's, for whoever tries things out.
     const ALLOCATION_INTERVAL: Duration = Duration::from_millis(100);
 
     let http = options.http();
-    Ok(Box::pin(async move {
-        let cluster = LocalCluster::builder()
-            .allocation_interval(ALLOCATION_INTERVAL)
-            .start()
-            .await?;
-        let detector = FixedAddresses::parse(&cluster.master_address())?;
-        let client = HttpClient::new(http, detector.addresses().to_vec())?;
+    let quick = || LocalCluster::builder().allocation_interval(ALLOCATION_INTERVAL);
+    let cluster = cluster.unwrap_or_else(quick);
+    Box::pin(async move {
+        let cluster = cluster.start().await?;
+        let masters = FixedAddresses::parse(&cluster.master_address())?;
+        let client = HttpClient::new(http, masters.addresses().to_vec())?;
         let afterwards = Box::pin(async move { cluster.shutdown().await });
         Ok(Ready {
-            detector: Box::new(detector),
+            masters: Masters::Fixed(masters),
             transport: Arc::new(client),
             afterwards,
         })
-    }))
+    })
 }
 
 #[cfg(not(feature = "local"))]
-fn local(_: &Options) -> Result<Setup> {
+fn no_local() -> Error {
     let context = "master \"local\" needs the feature `local` of mesos-framework";
-    Err(Error::new(ErrorKind::Config, context))
+    Error::new(ErrorKind::Config, context)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 
+use super::identity::{self, Identity};
 use super::{Scheduler, SchedulerHandle, calls};
 use crate::driver::{Handler, Item, Signal, StreamEvent, heartbeat_interval};
 use crate::error::Error;
+use crate::identity::can_be_id;
 use crate::proto::scheduler::event::{self, Failure};
 use crate::proto::scheduler::{Call, Event};
 use crate::proto::{FrameworkId, OperationStatus, TaskStatus};
@@ -12,14 +14,27 @@ use crate::proto::{FrameworkId, OperationStatus, TaskStatus};
 impl StreamEvent for Event {
     fn signal(&self) -> Signal {
         match (self.r#type(), &self.subscribed, &self.error) {
+            (event::Type::Subscribed, Some(subscribed), _)
+                if !can_be_id(&subscribed.framework_id) =>
+            {
+                Signal::Malformed("SUBSCRIBED without a framework id that could be one")
+            }
+            (event::Type::Subscribed, None, _) => Signal::Malformed("SUBSCRIBED without content"),
             (event::Type::Subscribed, Some(subscribed), _) => Signal::Subscribed {
                 heartbeat: heartbeat_interval(subscribed.heartbeat_interval_seconds),
+                master_id: subscribed.master_info.as_ref().map(|info| info.id.clone()),
             },
-            (event::Type::Error, _, error) => Signal::Error(
-                error
+            (event::Type::Error, _, error) => {
+                let message = error
                     .as_ref()
-                    .map_or_else(String::new, |error| error.message.clone()),
-            ),
+                    .map_or_else(String::new, |error| error.message.clone());
+                Signal::Error {
+                    kind: identity::kind_of(&message),
+                    message,
+                }
+            }
+            // They say nothing that would need a subscription.
+            (event::Type::Heartbeat | event::Type::Unknown, ..) => Signal::Early,
             _ => Signal::Event,
         }
     }
@@ -39,8 +54,11 @@ pub(super) struct SchedulerHandler {
     pub(super) scheduler: Box<dyn Scheduler>,
     pub(super) handle: SchedulerHandle,
     pub(super) acknowledgements: Acknowledgements,
+    /// `FrameworkInfo.id` of the user's.
+    pub(super) given: Option<FrameworkId>,
     /// The id under which `registered` was called last.
     pub(super) registered_as: Option<FrameworkId>,
+    pub(super) identity: Identity,
 }
 
 #[async_trait]
@@ -51,7 +69,16 @@ impl Handler for SchedulerHandler {
         match item {
             Item::Subscribed(event) => self.subscribed(event).await,
             Item::Lost => self.scheduler.disconnected(&self.handle).await,
-            Item::Event(event) | Item::MadeUp(event) => self.event(event).await,
+            Item::Event(event) => {
+                let update = event.update.as_ref();
+                let task_id = update.map(|update| update.status.task_id.clone());
+                self.event(event).await;
+                if let Some(task_id) = task_id {
+                    self.handle.core.protocol.told(&task_id);
+                }
+            }
+            Item::MadeUp(event) => self.event(event).await,
+            Item::FrameworkRemoved(id) => self.removed(id).await,
             // A scheduler never gives up subscribing: an error ends the driver.
             Item::GaveUp(_) => {}
         }
@@ -71,11 +98,29 @@ impl SchedulerHandler {
         if self.registered_as.as_ref() == Some(&id) {
             self.scheduler.reregistered(&self.handle, master_info).await;
         } else {
+            // Before the scheduler can do anything with the framework.
+            if let Err(error) = self.identity.keep(&id).await {
+                return self.handle.core.lifecycle.fail(error);
+            }
             self.registered_as = Some(id.clone());
             self.scheduler
                 .registered(&self.handle, id, master_info)
                 .await;
         }
+    }
+
+    /// Of a framework that neither the user has heard of nor the store, nothing is told.
+    async fn removed(&mut self, id: FrameworkId) {
+        let of_user = [&self.registered_as, &self.given];
+        let is_of_user = of_user.contains(&&Some(id.clone()));
+        if !is_of_user && !self.identity.holds(&id) {
+            return;
+        }
+        if let Err(error) = self.identity.forget(&id).await {
+            return self.handle.core.lifecycle.fail(error);
+        }
+        (self.registered_as, self.given) = (None, None);
+        self.scheduler.framework_removed(&self.handle, id).await;
     }
 
     async fn event(&mut self, event: Event) {

@@ -52,7 +52,7 @@ impl Framework {
         self.offer_constraints.clone_from(&update.offer_constraints);
     }
 
-    fn roles(&self) -> Vec<String> {
+    pub(super) fn roles(&self) -> Vec<String> {
         let multi_role = framework_info::capability::Type::MultiRole as i32;
         if self
             .info

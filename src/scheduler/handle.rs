@@ -441,7 +441,7 @@ impl SchedulerHandle {
     ///
     /// Source: `SchedulerDriver.stop(false)`, Java API; `Call` TEARDOWN, scheduler.proto.
     pub fn stop(&self) -> Status {
-        self.core.lifecycle.stop(Stop::Teardown)
+        self.core.stop(Stop::Teardown)
     }
 
     /// Stops the driver and lets the framework and its tasks live on, for at most `FrameworkInfo.failover_timeout`,
@@ -451,7 +451,7 @@ impl SchedulerHandle {
     ///
     /// Source: `SchedulerDriver.stop(true)`, Java API.
     pub fn stop_for_failover(&self) -> Status {
-        self.core.lifecycle.stop(Stop::ForFailover)
+        self.core.stop(Stop::ForFailover)
     }
 
     /// Ends the driver at once: the running callback finishes, no other starts, queued calls are sent, no TEARDOWN.
@@ -460,6 +460,12 @@ impl SchedulerHandle {
     ///
     /// Source: `SchedulerDriver.abort`, Java API.
     pub fn abort(&self) -> Status {
-        self.core.lifecycle.abort()
+        self.core.abort()
+    }
+
+    /// As [`abort`](Self::abort), because of an error of the user's own: [`error`](super::Scheduler::error) is called with
+    /// it, as the last callback, and [`join`](super::SchedulerDriver::join) answers it.
+    pub fn abort_with(&self, error: Error) -> Status {
+        self.core.fail(error)
     }
 }

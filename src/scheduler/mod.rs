@@ -1,17 +1,23 @@
 //! The scheduler's side: what users implement, and the driver that calls it.
 
+mod beside;
 mod calls;
+mod doubts;
 mod driver;
 mod events;
 mod framework;
 mod handle;
+mod identity;
 mod protocol;
+mod unconnected;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use driver::{SchedulerDriver, SchedulerDriverBuilder};
 pub use handle::SchedulerHandle;
+pub use identity::FrameworkRemoval;
+pub(crate) use unconnected::UnconnectedScheduler;
 
 use crate::error::Error;
 use crate::proto::{
@@ -81,6 +87,17 @@ pub trait Scheduler: std::any::Any + Send {
     /// Source: `Scheduler.disconnected`, Java API.
     async fn disconnected(&mut self, driver: &SchedulerHandle) {
         let _ = driver;
+    }
+
+    /// The master says that the framework was removed, and a new one takes its place: only with
+    /// [`FrameworkRemoval::RegisterAnew`]. By default, nothing is done.
+    ///
+    /// `framework_id`: the one that is used up. Its tasks are killed, and nothing more will be told of them. Follows
+    /// `disconnected`; `registered` follows, with the new id. Calls that were still queued for it are not sent.
+    ///
+    /// Source: the error `Framework has been removed` of `src/master/master.cpp`, Apache Mesos 1.11.0.
+    async fn framework_removed(&mut self, driver: &SchedulerHandle, framework_id: FrameworkId) {
+        let _ = (driver, framework_id);
     }
 
     /// An offer is no longer valid. By default, nothing is done.

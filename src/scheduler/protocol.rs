@@ -4,20 +4,25 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::FrameworkRemoval;
 use super::calls;
+use super::doubts::Doubts;
 use super::framework::Framework;
 use crate::driver::{Persistence, Protocol};
+use crate::error::{Error, ErrorKind, Result};
 use crate::proto::scheduler::call::{Type, UpdateFramework};
 use crate::proto::scheduler::event::Update;
 use crate::proto::scheduler::{Call, Event, OfferConstraints, event};
 use crate::proto::{
-    FrameworkId, FrameworkInfo, TaskInfo, TaskState, TaskStatus, framework_info, task_status,
+    FrameworkId, FrameworkInfo, TaskId, TaskInfo, TaskState, TaskStatus, framework_info,
+    task_status,
 };
 
 /// What is known of the framework.
 #[derive(Debug)]
 pub(crate) struct SchedulerProtocol {
     state: Mutex<State>,
+    removal: FrameworkRemoval,
 }
 
 #[derive(Debug)]
@@ -25,6 +30,7 @@ struct State {
     framework: Framework,
     /// None if no UPDATE_FRAMEWORK is under way.
     update: Option<PendingUpdate>,
+    doubts: Doubts,
 }
 
 /// Updates of the framework that the master has not answered yet.
@@ -41,6 +47,7 @@ impl SchedulerProtocol {
         info: FrameworkInfo,
         suppressed_roles: BTreeSet<String>,
         offer_constraints: Option<OfferConstraints>,
+        removal: FrameworkRemoval,
     ) -> Self {
         let framework = Framework {
             info,
@@ -51,12 +58,37 @@ impl SchedulerProtocol {
             state: Mutex::new(State {
                 framework,
                 update: None,
+                doubts: Doubts::default(),
             }),
+            removal,
         }
+    }
+
+    /// Subscribes as the framework of that id, unless the user has said another.
+    pub(super) fn take_over(&self, id: FrameworkId) {
+        self.lock().framework.info.id.get_or_insert(id);
     }
 
     pub(super) fn framework_id(&self) -> Option<FrameworkId> {
         self.lock().framework.info.id.clone()
+    }
+
+    /// The user has been told of a task by the master.
+    pub(super) fn told(&self, task_id: &TaskId) {
+        self.lock().doubts.told(task_id);
+    }
+
+    pub(super) fn framework_info(&self) -> FrameworkInfo {
+        self.lock().framework.info.clone()
+    }
+
+    pub(super) fn suppressed_roles(&self) -> Vec<String> {
+        let state = self.lock();
+        state.framework.suppressed_roles.iter().cloned().collect()
+    }
+
+    pub(super) fn roles(&self) -> Vec<String> {
+        self.lock().framework.roles()
     }
 
     fn is_partition_aware(&self) -> bool {
@@ -127,11 +159,20 @@ impl Protocol for SchedulerProtocol {
         }
     }
 
+    fn mismatch(&self, subscribed: &Event, from: &str) -> Option<Error> {
+        let given = &subscribed.subscribed.as_ref()?.framework_id;
+        let asked = self.framework_id()?;
+        (asked != *given).then(|| {
+            let context = format!("framework id mismatch: {from} subscribed {given}, not {asked}");
+            Error::new(ErrorKind::FrameworkRemoved, context)
+        })
+    }
+
     fn receive(&self, event: &Event) -> bool {
         match event.r#type() {
             event::Type::Subscribed => {
                 if let Some(subscribed) = &event.subscribed {
-                    self.lock().framework.info.id = Some(subscribed.framework_id.clone());
+                    self.take_over(subscribed.framework_id.clone());
                 }
                 true
             }
@@ -167,13 +208,13 @@ impl Protocol for SchedulerProtocol {
         }
     }
 
-    fn complete(&self, call: &mut Call) -> bool {
+    fn complete(&self, call: &mut Call) -> Result<bool> {
         let id = self.framework_id();
         if let Some(update) = &mut call.update_framework {
             update.framework_info.id.clone_from(&id);
         }
         call.framework_id = id;
-        true
+        Ok(true)
     }
 
     fn accepted(&self, call: &Call) {
@@ -201,6 +242,18 @@ impl Protocol for SchedulerProtocol {
         }
     }
 
+    fn unknown(&self, call: &Call) -> bool {
+        self.lock().doubts.add(call)
+    }
+
+    fn settling(&self) -> Option<Call> {
+        self.lock().doubts.reconcile()
+    }
+
+    fn merge(call: &mut Call, next: &mut Call) -> bool {
+        calls::merge_declines(call, next)
+    }
+
     fn name(call: &Call) -> &'static str {
         calls::name(call)
     }
@@ -211,6 +264,24 @@ impl Protocol for SchedulerProtocol {
 
     fn is_repeatable(_: &Call) -> bool {
         false
+    }
+
+    fn forget_framework(&self, refusal: &Error) -> Option<FrameworkId> {
+        let is_removed = refusal.kind() == ErrorKind::FrameworkRemoved;
+        if !is_removed || self.removal == FrameworkRemoval::Stop {
+            return None;
+        }
+        let mut state = self.lock();
+        state.doubts.clear();
+        state.framework.info.id.take()
+    }
+
+    fn is_about_framework(call: &Call) -> bool {
+        let call = calls::type_of(call);
+        matches!(
+            call,
+            Some(Type::Revive | Type::Suppress | Type::UpdateFramework)
+        )
     }
 
     /// As Java's driver answers a launch while it is disconnected (`src/sched/sched.cpp`, Apache Mesos 1.11.0).
@@ -282,7 +353,7 @@ mod tests {
             capabilities: capabilities.collect(),
             ..FrameworkInfo::default()
         };
-        SchedulerProtocol::new(info, BTreeSet::new(), None)
+        SchedulerProtocol::new(info, BTreeSet::new(), None, FrameworkRemoval::Stop)
     }
 
     #[test]
@@ -327,7 +398,7 @@ mod tests {
         assert_eq!(again.framework_id, Some("f".into()));
         assert_eq!(again.subscribe.unwrap().framework_info.id, Some("f".into()));
         let mut update = calls::update_framework(FrameworkInfo::default(), vec![], None);
-        protocol.complete(&mut update);
+        assert!(protocol.complete(&mut update).unwrap());
         assert_eq!(update.framework_id, Some("f".into()));
         assert_eq!(
             update.update_framework.unwrap().framework_info.id,

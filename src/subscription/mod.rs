@@ -1,10 +1,11 @@
 //! One subscription after another: detect, connect, subscribe, read, lose, wait. The decisions are in [`state`]; this is
 //! the I/O around it.
 
+mod detection;
 mod liveness;
 mod state;
 
-use std::collections::VecDeque;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +13,14 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
+use detection::{Answer, Detection};
 pub(crate) use liveness::heartbeat_interval;
 pub(crate) use state::Limits;
 use state::{Action, Input, Machine};
 
 use crate::address::Address;
 use crate::codec::{self, ContentType, WireMessage};
-use crate::detector::Detector;
+use crate::detector::Masters;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Chunks, Opened, Opening, Reply, Request, SubscribeVerdict, Transport};
 use crate::recordio::Decoder;
@@ -27,11 +29,19 @@ use crate::recordio::Decoder;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// It stands from now on.
-    Subscribed { heartbeat: Option<Duration> },
+    Subscribed {
+        heartbeat: Option<Duration>,
+        /// Which run of a master it is, if it says.
+        master_id: Option<String>,
+    },
     /// The peer ends it for good, and says why.
-    Error(String),
-    /// Nothing.
+    Error { kind: ErrorKind, message: String },
+    /// Nothing, but it comes only where there is a subscription.
     Event,
+    /// Nothing, and it may come before SUBSCRIBED.
+    Early,
+    /// No peer sends that: why not.
+    Malformed(&'static str),
 }
 
 /// An event of a stream.
@@ -46,6 +56,10 @@ pub(crate) enum Step<E> {
     Connecting { to: Address, lost: Option<Error> },
     /// Nothing goes on until then.
     Waiting { until: Instant, lost: Option<Error> },
+    /// Nobody is known to lead, and nothing goes on until somebody does.
+    Detecting { lost: Option<Error> },
+    /// The detector failed. Whatever stands goes on standing.
+    NotDetected(Error),
     /// Subscribed: calls go there, under this stream id.
     Subscribed {
         at: Address,
@@ -58,6 +72,9 @@ pub(crate) enum Step<E> {
     Ended(Error),
 }
 
+/// Why a stream is no good.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// How to subscribe.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wire {
@@ -66,15 +83,18 @@ pub(crate) struct Wire {
     pub(crate) max_record_size: usize,
 }
 
+/// Writes the SUBSCRIBE call.
+type Subscribe<'a> = &'a mut (dyn FnMut() -> Result<Bytes> + Send);
+
 /// The subscription of a driver, through all its losses.
 pub(crate) struct Subscription<E> {
     machine: Machine,
+    detection: Detection,
     io: Io,
-    /// Decoded and not yet told.
-    ready: VecDeque<E>,
     wire: Wire,
     transport: Arc<dyn Transport>,
     peer: &'static str,
+    event: PhantomData<fn() -> E>,
 }
 
 enum Io {
@@ -85,46 +105,52 @@ enum Io {
         decoder: Decoder,
         stream_id: Option<Arc<str>>,
     },
-    /// The stream broke after records that are still to be told.
-    Broken(Option<Error>),
 }
 
 impl<E: StreamEvent> Subscription<E> {
     pub(crate) fn new(
         peer: &'static str,
-        detector: Box<dyn Detector>,
+        masters: Masters,
         limits: Limits,
         wire: Wire,
         transport: Arc<dyn Transport>,
     ) -> Self {
-        let machine = Machine::new(peer, detector, limits, Instant::now());
+        let (detection, candidates) = Detection::new(masters);
+        let machine = Machine::new(peer, candidates, limits, Instant::now());
         Self {
             machine,
+            detection,
             io: Io::Idle,
-            ready: VecDeque::new(),
             wire,
             transport,
             peer,
+            event: PhantomData,
         }
+    }
+
+    /// Begins anew after the end, because what the peer refused will not be asked for again.
+    pub(crate) fn start_over(&mut self, why: Error) -> Option<Step<E>> {
+        let action = self.machine.handle(Input::StartOver(why), Instant::now());
+        self.act(action, &mut || Ok(Bytes::new()))
     }
 
     /// Goes on to the next thing worth telling. `subscribe` writes the SUBSCRIBE call, each time anew.
     ///
     /// Cancel safe: nothing is lost when the future is dropped.
-    pub(crate) async fn next(
-        &mut self,
-        subscribe: &mut (dyn FnMut() -> Result<Bytes> + Send),
-    ) -> Step<E> {
+    pub(crate) async fn next(&mut self, subscribe: Subscribe<'_>) -> Step<E> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                if let Some(step) = self.tell(event) {
-                    return step;
-                }
-                continue;
-            }
-            let input = self.wait_for_input().await;
-            let action = self.machine.handle(input, Instant::now());
-            if let Some(step) = self.act(action, subscribe) {
+            let step = match self.io.next_event(self.wire.content_type) {
+                Some(Ok(event)) => self.tell(event, subscribe),
+                Some(Err(error)) => self.broken(error, subscribe),
+                None => match self.wait_for_input().await {
+                    Ok(input) => {
+                        let action = self.machine.handle(input, Instant::now());
+                        self.act(action, subscribe)
+                    }
+                    Err(error) => Some(Step::NotDetected(error)),
+                },
+            };
+            if let Some(step) = step {
                 return step;
             }
         }
@@ -132,30 +158,54 @@ impl<E: StreamEvent> Subscription<E> {
 
     /// Gives the current subscription up, if there is one, and begins another.
     pub(crate) fn renew(&mut self, why: Error) -> Option<Step<E>> {
+        if !self.machine.is_subscribed() {
+            return None;
+        }
         let action = self.machine.handle(Input::Failed(why), Instant::now());
+        // After a subscription that stood there is a wait, so that nothing is to be said yet.
         self.act(action, &mut || Ok(Bytes::new()))
     }
 
-    async fn wait_for_input(&mut self) -> Input {
+    /// The error is the detector's.
+    async fn wait_for_input(&mut self) -> Result<Input> {
         let deadline = self.machine.deadline();
         tokio::select! {
             // What has arrived is read before silence is judged.
             biased;
-            input = self.io.progress(self.wire, self.peer, self.machine.peer_address(), &mut self.ready) => input,
-            () = sleep_until(deadline) => Input::Tick,
+            input = self.io.progress(self.wire, self.peer, self.machine.peer_address()) => Ok(input),
+            answer = self.detection.next() => match answer {
+                Answer::Detected(leader) => Ok(Input::Detected(leader)),
+                Answer::Failed(error) => Err(error),
+                Answer::Panicked(error) => Ok(Input::Refused(error)),
+            },
+            () = sleep_until(deadline) => Ok(Input::Tick),
         }
     }
 
-    fn tell(&mut self, event: E) -> Option<Step<E>> {
+    fn tell(&mut self, event: E, subscribe: Subscribe<'_>) -> Option<Step<E>> {
         let now = Instant::now();
         match event.signal() {
-            Signal::Event => Some(Step::Event(event)),
-            Signal::Subscribed { heartbeat } => {
-                self.machine.handle(Input::Subscribed { heartbeat }, now);
+            Signal::Event if !self.machine.is_subscribed() => {
+                self.broken("an event came before SUBSCRIBED", subscribe)
+            }
+            Signal::Subscribed { .. } if self.machine.is_subscribed() => {
+                self.broken("SUBSCRIBED came twice", subscribe)
+            }
+            Signal::Malformed(why) => self.broken(why, subscribe),
+            Signal::Event | Signal::Early => Some(Step::Event(event)),
+            Signal::Subscribed {
+                heartbeat,
+                master_id,
+            } => {
+                let stands = Input::Subscribed {
+                    heartbeat,
+                    master_id,
+                };
+                self.machine.handle(stands, now);
                 let at = self.machine.peer_address()?.clone();
                 let stream_id = match &self.io {
                     Io::Reading { stream_id, .. } => stream_id.clone(),
-                    Io::Idle | Io::Opening(_) | Io::Broken(_) => None,
+                    Io::Idle | Io::Opening(_) => None,
                 };
                 Some(Step::Subscribed {
                     at,
@@ -163,15 +213,20 @@ impl<E: StreamEvent> Subscription<E> {
                     event,
                 })
             }
-            Signal::Error(message) => {
+            Signal::Error { kind, message } => {
                 let context = format!("{} says: {message}", self.describe_peer());
-                let action = self.machine.handle(
-                    Input::Refused(Error::new(ErrorKind::ErrorEvent, context)),
-                    now,
-                );
-                self.act(action, &mut || Ok(Bytes::new()))
+                let refused = Input::Refused(Error::new(kind, context));
+                let action = self.machine.handle(refused, now);
+                self.act(action, subscribe)
             }
         }
+    }
+
+    /// The peer broke the protocol: the stream is lost.
+    fn broken(&mut self, why: impl Into<Cause>, subscribe: Subscribe<'_>) -> Option<Step<E>> {
+        let error = broken(&self.describe_peer(), why);
+        let action = self.machine.handle(Input::Failed(error), Instant::now());
+        self.act(action, subscribe)
     }
 
     fn describe_peer(&self) -> String {
@@ -182,15 +237,10 @@ impl<E: StreamEvent> Subscription<E> {
         format!("{}{}", self.peer, address.unwrap_or_default())
     }
 
-    fn act(
-        &mut self,
-        action: Action,
-        subscribe: &mut (dyn FnMut() -> Result<Bytes> + Send),
-    ) -> Option<Step<E>> {
+    fn act(&mut self, action: Action, subscribe: Subscribe<'_>) -> Option<Step<E>> {
         match action {
             Action::Continue => None,
-            Action::Connect { to, lost } => {
-                self.ready.clear();
+            Action::Connect { to, deadline, lost } => {
                 let body = match subscribe() {
                     Ok(body) => body,
                     Err(error) => {
@@ -202,19 +252,21 @@ impl<E: StreamEvent> Subscription<E> {
                 let request = Request {
                     path,
                     media_type,
-                    stream_id: None,
                     body,
+                    deadline,
                 };
                 self.io = Io::Opening(self.transport.open(&to, request));
                 Some(Step::Connecting { to, lost })
             }
             Action::Wait { until, lost } => {
-                self.ready.clear();
                 self.io = Io::Idle;
                 Some(Step::Waiting { until, lost })
             }
+            Action::Detect { lost } => {
+                self.io = Io::Idle;
+                Some(Step::Detecting { lost })
+            }
             Action::End(error) => {
-                self.ready.clear();
                 self.io = Io::Idle;
                 Some(Step::Ended(error))
             }
@@ -223,19 +275,31 @@ impl<E: StreamEvent> Subscription<E> {
 }
 
 impl Io {
-    async fn progress<E: StreamEvent>(
+    /// The next event of those whose bytes have arrived. Decoded one by one: a chunk of short records would take many
+    /// times its size.
+    fn next_event<E: StreamEvent>(
+        &mut self,
+        content_type: ContentType,
+    ) -> Option<Result<E, Cause>> {
+        let Self::Reading { decoder, .. } = self else {
+            return None;
+        };
+        let record = match decoder.next_record() {
+            Ok(record) => record?,
+            Err(error) => return Some(Err(error.into())),
+        };
+        tracing::trace!(bytes = record.len(), "record");
+        Some(codec::decode(content_type, record).map_err(Into::into))
+    }
+
+    async fn progress(
         &mut self,
         wire: Wire,
         peer: &'static str,
         address: Option<&Address>,
-        ready: &mut VecDeque<E>,
     ) -> Input {
         match self {
             Self::Idle => std::future::pending().await,
-            Self::Broken(error) => match error.take() {
-                Some(error) => Input::Failed(error),
-                None => std::future::pending().await,
-            },
             Self::Opening(opening) => {
                 let opened = opening.await;
                 self.opened(opened, wire, address)
@@ -247,13 +311,10 @@ impl Io {
                     address.map_or_else(|| peer.to_owned(), |address| format!("{peer} {address}"))
                 };
                 match chunks.next().await {
-                    Some(Ok(chunk)) => match read(decoder, chunk, wire.content_type, ready) {
-                        Ok(()) => Input::Heard,
-                        Err(error) => {
-                            *self = Self::Broken(Some(broken(&who(), error)));
-                            Input::Heard
-                        }
-                    },
+                    Some(Ok(chunk)) => {
+                        decoder.feed(chunk);
+                        Input::Heard
+                    }
                     Some(Err(error)) => Input::Failed(error),
                     None => Input::Failed(match decoder.finish() {
                         Ok(()) => Error::new(
@@ -300,21 +361,7 @@ impl Io {
     }
 }
 
-fn read<E: StreamEvent>(
-    decoder: &mut Decoder,
-    chunk: Bytes,
-    content_type: ContentType,
-    ready: &mut VecDeque<E>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    decoder.feed(chunk);
-    while let Some(record) = decoder.next_record()? {
-        tracing::trace!(bytes = record.len(), "record");
-        ready.push_back(codec::decode(content_type, record)?);
-    }
-    Ok(())
-}
-
-fn broken(who: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+fn broken(who: &str, error: impl Into<Cause>) -> Error {
     Error::caused_by(
         ErrorKind::Protocol,
         format!("{who} broke the event stream"),

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::liveness::Liveness;
 use crate::address::Address;
 use crate::backoff::{Backoff, Delays};
-use crate::detector::Detector;
+use crate::detector::{FixedAddresses, LeadingMaster};
 use crate::error::{Error, ErrorKind};
 
 /// Redirects that are followed before a new round begins: masters may point at each other during an election.
@@ -19,10 +19,17 @@ const MAX_ODD_ANSWERS: u32 = 5;
 /// Where the subscription stands.
 #[derive(Debug)]
 pub(crate) enum State {
+    /// Nobody is known to lead.
+    Detecting,
     /// Between two attempts.
     Waiting { until: Instant },
     /// SUBSCRIBE is on its way.
-    Connecting { to: Address, redirects: u32 },
+    Connecting {
+        to: Address,
+        redirects: u32,
+        /// By when SUBSCRIBED must have come.
+        deadline: Instant,
+    },
     /// The stream is open; SUBSCRIBED has not come yet.
     Subscribing { to: Address, deadline: Instant },
     /// Subscribed.
@@ -30,6 +37,8 @@ pub(crate) enum State {
         to: Address,
         since: Instant,
         liveness: Liveness,
+        /// Which run of a master it is, if it said.
+        master_id: Option<String>,
     },
     /// Over for good.
     Ended,
@@ -50,10 +59,17 @@ pub(crate) enum Input {
     Odd(Error),
     /// The peer refused for good: a status, or an ERROR event.
     Refused(Error),
+    /// What was refused for good will not be asked for again.
+    StartOver(Error),
     /// SUBSCRIBED came.
-    Subscribed { heartbeat: Option<Duration> },
+    Subscribed {
+        heartbeat: Option<Duration>,
+        master_id: Option<String>,
+    },
     /// Bytes came.
     Heard,
+    /// The detector named another master, or says that none leads.
+    Detected(Option<LeadingMaster>),
 }
 
 /// What to do.
@@ -61,10 +77,16 @@ pub(crate) enum Input {
 pub(crate) enum Action {
     /// Nothing but to go on.
     Continue,
-    /// Subscribe there; `lost` says why the subscription before is given up.
-    Connect { to: Address, lost: Option<Error> },
+    /// Subscribe there, by that time; `lost` says why the subscription before is given up.
+    Connect {
+        to: Address,
+        deadline: Instant,
+        lost: Option<Error>,
+    },
     /// Wait until then; `lost` likewise, or why the attempt failed.
     Wait { until: Instant, lost: Option<Error> },
+    /// Wait until a master leads; `lost` likewise.
+    Detect { lost: Option<Error> },
     /// Stop for good.
     End(Error),
 }
@@ -72,7 +94,7 @@ pub(crate) enum Action {
 /// Limits of the machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// From the open stream to SUBSCRIBED.
+    /// From SUBSCRIBE, with all that precedes it, to SUBSCRIBED.
     pub(crate) reply_timeout: Duration,
     pub(crate) missed_heartbeats: u32,
     pub(crate) backoff: Backoff,
@@ -82,7 +104,10 @@ pub(crate) struct Limits {
 pub(crate) struct Machine {
     pub(crate) state: State,
     peer: &'static str,
-    detector: Box<dyn Detector>,
+    /// None while nobody is known to lead.
+    candidates: Option<FixedAddresses>,
+    /// Whether a detector has named a master.
+    has_detected: bool,
     limits: Limits,
     delays: Delays,
     odd_answers: u32,
@@ -91,7 +116,7 @@ pub(crate) struct Machine {
 impl Machine {
     pub(crate) fn new(
         peer: &'static str,
-        detector: Box<dyn Detector>,
+        candidates: Option<FixedAddresses>,
         limits: Limits,
         now: Instant,
     ) -> Self {
@@ -99,7 +124,8 @@ impl Machine {
         Self {
             state: State::Waiting { until: now },
             peer,
-            detector,
+            candidates,
+            has_detected: false,
             limits,
             delays,
             odd_answers: 0,
@@ -110,14 +136,15 @@ impl Machine {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Waiting { until } => Some(*until),
-            State::Subscribing { deadline, .. } => Some(*deadline),
+            State::Connecting { deadline, .. } | State::Subscribing { deadline, .. } => {
+                Some(*deadline)
+            }
             State::Subscribed { liveness, .. } => liveness.deadline(),
-            State::Connecting { .. } | State::Ended => None,
+            State::Detecting | State::Ended => None,
         }
     }
 
-    #[cfg(test)]
-    fn is_subscribed(&self) -> bool {
+    pub(crate) fn is_subscribed(&self) -> bool {
         matches!(self.state, State::Subscribed { .. })
     }
 
@@ -127,26 +154,37 @@ impl Machine {
             State::Connecting { to, .. }
             | State::Subscribing { to, .. }
             | State::Subscribed { to, .. } => Some(to),
-            State::Waiting { .. } | State::Ended => None,
+            State::Detecting | State::Waiting { .. } | State::Ended => None,
         }
     }
 
     pub(crate) fn handle(&mut self, input: Input, now: Instant) -> Action {
         match input {
             Input::Tick => self.tick(now),
-            Input::Opened => self.opened(now),
+            Input::Opened => self.opened(),
             Input::Redirected(to) => self.redirected(to, now),
             Input::Failed(error) => self.failed(error, now),
             Input::Odd(error) => self.odd(error, now),
             Input::Refused(error) => self.end(error),
-            Input::Subscribed { heartbeat } => self.subscribed(heartbeat, now),
+            Input::StartOver(why) => self.wait(Some(why), now),
+            Input::Subscribed {
+                heartbeat,
+                master_id,
+            } => self.subscribed(heartbeat, master_id, now),
             Input::Heard => self.heard(now),
+            Input::Detected(Some(leader)) => self.detected(leader, now),
+            Input::Detected(None) => self.nobody_leads(),
         }
     }
 
     fn tick(&mut self, now: Instant) -> Action {
         match &self.state {
-            State::Waiting { until } if now >= *until => self.connect(None),
+            State::Waiting { until } if now >= *until => self.connect(None, now),
+            State::Connecting { to, deadline, .. } if now >= *deadline => {
+                let (peer, limit) = (self.peer, self.limits.reply_timeout);
+                let context = format!("no answer from {peer} {to} to SUBSCRIBE within {limit:?}");
+                self.failed(Error::new(ErrorKind::Timeout, context), now)
+            }
             State::Subscribing { to, deadline } if now >= *deadline => {
                 let (peer, limit) = (self.peer, self.limits.reply_timeout);
                 let context = format!("no SUBSCRIBED event from {peer} {to} within {limit:?}");
@@ -160,21 +198,36 @@ impl Machine {
         }
     }
 
-    fn connect(&mut self, lost: Option<Error>) -> Action {
-        let to = self.detector.candidate();
-        self.state = State::Connecting {
-            to: to.clone(),
-            redirects: 0,
+    fn connect(&mut self, lost: Option<Error>, now: Instant) -> Action {
+        let Some(candidates) = &self.candidates else {
+            self.state = State::Detecting;
+            return Action::Detect { lost };
         };
-        Action::Connect { to, lost }
+        self.connect_to(candidates.candidate(), 0, lost, now)
     }
 
-    fn opened(&mut self, now: Instant) -> Action {
-        if let State::Connecting { to, .. } = &self.state {
-            let deadline = now + self.limits.reply_timeout;
+    /// Each SUBSCRIBE has the whole time.
+    fn connect_to(
+        &mut self,
+        to: Address,
+        redirects: u32,
+        lost: Option<Error>,
+        now: Instant,
+    ) -> Action {
+        let deadline = now + self.limits.reply_timeout;
+        self.state = State::Connecting {
+            to: to.clone(),
+            redirects,
+            deadline,
+        };
+        Action::Connect { to, deadline, lost }
+    }
+
+    fn opened(&mut self) -> Action {
+        if let State::Connecting { to, deadline, .. } = &self.state {
             self.state = State::Subscribing {
                 to: to.clone(),
-                deadline,
+                deadline: *deadline,
             };
         }
         Action::Continue
@@ -184,6 +237,7 @@ impl Machine {
         let State::Connecting {
             to: from,
             redirects,
+            ..
         } = &self.state
         else {
             return Action::Continue;
@@ -192,23 +246,28 @@ impl Machine {
             let context = format!("redirected {MAX_REDIRECTS} times, last from {from} to {to}");
             return self.failed(Error::new(ErrorKind::Unavailable, context), now);
         }
-        self.state = State::Connecting {
-            to: to.clone(),
-            redirects: redirects + 1,
-        };
-        Action::Connect { to, lost: None }
+        let redirects = redirects + 1;
+        self.connect_to(to, redirects, None, now)
     }
 
-    fn subscribed(&mut self, heartbeat: Option<Duration>, now: Instant) -> Action {
+    fn subscribed(
+        &mut self,
+        heartbeat: Option<Duration>,
+        master_id: Option<String>,
+        now: Instant,
+    ) -> Action {
         if let State::Subscribing { to, .. } = &self.state {
             let liveness = Liveness::new(heartbeat, self.limits.missed_heartbeats, now);
             self.state = State::Subscribed {
                 to: to.clone(),
                 since: now,
                 liveness,
+                master_id,
             };
             self.odd_answers = 0;
-            self.detector.worked();
+            if let Some(candidates) = &mut self.candidates {
+                candidates.worked();
+            }
         }
         Action::Continue
     }
@@ -223,7 +282,7 @@ impl Machine {
     /// The attempt or the subscription is over: the next candidate at once, or a wait when all were tried.
     fn failed(&mut self, error: Error, now: Instant) -> Action {
         let was_subscribed = match &self.state {
-            State::Ended | State::Waiting { .. } => return Action::Continue,
+            State::Ended | State::Detecting | State::Waiting { .. } => return Action::Continue,
             State::Subscribed { since, .. } => {
                 // A subscription that breaks at once over and over must not make the waits short for ever.
                 if now.duration_since(*since) >= self.limits.backoff.longest() {
@@ -234,19 +293,63 @@ impl Machine {
             State::Connecting { .. } | State::Subscribing { .. } => false,
         };
         // A master that worked until now is the first one to try again, after a wait.
-        let wait = was_subscribed || self.detector.failed();
+        let wait = match &mut self.candidates {
+            Some(candidates) => was_subscribed || candidates.failed(),
+            None => false,
+        };
         if !wait {
-            return self.connect(Some(error));
+            return self.connect(Some(error), now);
         }
+        self.wait(Some(error), now)
+    }
+
+    fn wait(&mut self, lost: Option<Error>, now: Instant) -> Action {
         let until = now + self.delays.next().unwrap_or_default();
         self.state = State::Waiting { until };
-        Action::Wait {
-            until,
-            lost: Some(error),
+        Action::Wait { until, lost }
+    }
+
+    /// The first master that is detected is asked at once. Of a later one all frameworks learn at the same time: each
+    /// waits for a while of its own, as Mesos's library does (`src/scheduler/scheduler.cpp`, Apache Mesos 1.11.0).
+    fn detected(&mut self, leader: LeadingMaster, now: Instant) -> Action {
+        let goes_on = match &self.state {
+            State::Ended => true,
+            State::Detecting | State::Waiting { .. } => false,
+            State::Connecting { to, .. } | State::Subscribing { to, .. } => leader.is_at(to, None),
+            State::Subscribed { to, master_id, .. } => leader.is_at(to, master_id.as_deref()),
+        };
+        let is_first = !std::mem::replace(&mut self.has_detected, true);
+        let lost = self.peer_address().map(|to| {
+            let context = format!("{} leads, not {to}", leader.address());
+            Error::new(ErrorKind::Disconnected, context)
+        });
+        self.candidates = Some(FixedAddresses::one(leader.into_address()));
+        if goes_on {
+            return Action::Continue;
+        }
+        if is_first {
+            return self.connect(lost, now);
+        }
+        self.delays.reset();
+        self.wait(lost, now)
+    }
+
+    /// A subscription that stands is left alone: the master ends it when it leads no more.
+    fn nobody_leads(&mut self) -> Action {
+        self.candidates = None;
+        match &self.state {
+            State::Waiting { .. } => {
+                self.state = State::Detecting;
+                Action::Detect { lost: None }
+            }
+            _ => Action::Continue,
         }
     }
 
     fn odd(&mut self, error: Error, now: Instant) -> Action {
+        if !matches!(self.state, State::Connecting { .. }) {
+            return Action::Continue;
+        }
         self.odd_answers += 1;
         if self.odd_answers >= MAX_ODD_ANSWERS {
             let context = format!(
@@ -259,24 +362,31 @@ impl Machine {
     }
 
     fn end(&mut self, error: Error) -> Action {
-        self.state = State::Ended;
-        Action::End(error)
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Ended => Action::Continue,
+            _ => Action::End(error),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    mod hostile;
+
     use super::*;
-    use crate::detector::FixedAddresses;
 
     fn machine(masters: &str, now: Instant) -> Machine {
-        let detector = FixedAddresses::parse(masters).unwrap();
+        let candidates = FixedAddresses::parse(masters).unwrap();
+        machine_of(Some(candidates), now)
+    }
+
+    fn machine_of(candidates: Option<FixedAddresses>, now: Instant) -> Machine {
         let limits = Limits {
             reply_timeout: Duration::from_secs(75),
             missed_heartbeats: 5,
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(15)),
         };
-        Machine::new("master", Box::new(detector), limits, now)
+        Machine::new("master", candidates, limits, now)
     }
 
     fn error() -> Error {
@@ -300,13 +410,23 @@ mod tests {
     fn subscribe(machine: &mut Machine, now: Instant) {
         connects_to(&machine.handle(Input::Tick, now));
         machine.handle(Input::Opened, now);
+        stand(machine, now);
+    }
+
+    /// The attempt under way succeeds, with the master `m-1`.
+    fn stand(machine: &mut Machine, now: Instant) {
         machine.handle(
             Input::Subscribed {
                 heartbeat: Some(Duration::from_secs(15)),
+                master_id: Some("m-1".into()),
             },
             now,
         );
         assert!(machine.is_subscribed());
+    }
+
+    fn leader(address: &str) -> LeadingMaster {
+        LeadingMaster::new(address).unwrap()
     }
 
     #[test]
@@ -432,5 +552,78 @@ mod tests {
             now = until;
         }
         assert_eq!(waits, [495, 990, 1980, 495]);
+    }
+
+    #[test]
+    fn without_a_leader_it_waits_until_one_is_detected() {
+        let now = Instant::now();
+        let mut machine = machine_of(None, now);
+        let action = machine.handle(Input::Tick, now);
+        assert!(matches!(action, Action::Detect { lost: None }));
+        assert_eq!(machine.deadline(), None);
+        let action = machine.handle(Input::Detected(Some(leader("a:1"))), now);
+        assert_eq!(connects_to(&action), "a:1");
+        machine.handle(Input::Detected(None), now);
+        let lost = machine.handle(Input::Failed(error()), now);
+        assert!(matches!(lost, Action::Detect { lost: Some(_) }));
+        let until = waits_until(&machine.handle(Input::Detected(Some(leader("b:2"))), now));
+        assert!(until <= now + Duration::from_millis(500));
+        assert_eq!(connects_to(&machine.handle(Input::Tick, until)), "b:2");
+    }
+
+    #[test]
+    fn the_same_leader_again_or_none_does_not_disturb_a_subscription() {
+        let now = Instant::now();
+        let mut machine = machine_of(None, now);
+        machine.handle(Input::Detected(Some(leader("a:1"))), now);
+        machine.handle(Input::Opened, now);
+        stand(&mut machine, now);
+        for detected in [
+            None,
+            Some(leader("a:1")),
+            // Under another address that leads to the same master.
+            Some(leader("b:2").id("m-1")),
+            None,
+        ] {
+            let action = machine.handle(Input::Detected(detected), now);
+            assert!(matches!(action, Action::Continue));
+            assert!(machine.is_subscribed());
+        }
+        let lost = machine.handle(Input::Failed(error()), now);
+        assert!(matches!(lost, Action::Detect { lost: Some(_) }));
+    }
+
+    #[test]
+    fn another_leader_ends_the_subscription_also_at_the_same_address() {
+        for other in [leader("b:2"), leader("a:1").id("m-2")] {
+            let now = Instant::now();
+            let mut machine = machine_of(None, now);
+            machine.handle(Input::Detected(Some(leader("a:1"))), now);
+            machine.handle(Input::Opened, now);
+            stand(&mut machine, now);
+            let address = other.address();
+            let action = machine.handle(Input::Detected(Some(other)), now);
+            let Action::Wait {
+                until,
+                lost: Some(lost),
+            } = action
+            else {
+                panic!("expected a wait");
+            };
+            assert_eq!(lost.to_string(), format!("{address} leads, not a:1"));
+            assert_eq!(connects_to(&machine.handle(Input::Tick, until)), address);
+        }
+    }
+
+    #[test]
+    fn a_leader_named_while_waiting_is_tried_soon_and_none_stops_the_attempts() {
+        let now = Instant::now();
+        let mut machine = machine_of(None, now);
+        machine.handle(Input::Detected(Some(leader("a:1"))), now);
+        waits_until(&machine.handle(Input::Failed(error()), now));
+        waits_until(&machine.handle(Input::Detected(Some(leader("b:2"))), now));
+        let action = machine.handle(Input::Detected(None), now);
+        assert!(matches!(action, Action::Detect { lost: None }));
+        assert_eq!(machine.deadline(), None);
     }
 }

@@ -1,5 +1,7 @@
 //! The I/O loop, with a peer in memory and a clock that only waits for us.
 
+mod hostile;
+
 use bytes::BytesMut;
 use proptest::prelude::*;
 
@@ -13,6 +15,14 @@ use crate::recordio;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn subscription(content_type: ContentType) -> (Subscription<Event>, FakePeer) {
+    let address = Address::parse("10.0.0.5:5050").unwrap();
+    subscription_with(Masters::Fixed(FixedAddresses::one(address)), content_type)
+}
+
+fn subscription_with(
+    masters: Masters,
+    content_type: ContentType,
+) -> (Subscription<Event>, FakePeer) {
     let (transport, peer) = FakePeer::new(1);
     let limits = Limits {
         reply_timeout: 75 * SECOND,
@@ -24,9 +34,7 @@ fn subscription(content_type: ContentType) -> (Subscription<Event>, FakePeer) {
         content_type,
         max_record_size: 1000,
     };
-    let address = Address::parse("10.0.0.5:5050").unwrap();
-    let detector = Box::new(FixedAddresses::one(address));
-    let subscription = Subscription::new("master", detector, limits, wire, transport);
+    let subscription = Subscription::new("master", masters, limits, wire, transport);
     (subscription, peer)
 }
 
@@ -59,7 +67,6 @@ async fn opened(content_type: ContentType) -> (Subscription<Event>, FakePeer, Ch
     assert_eq!(subscribing.request.body, "subscribe");
     assert_eq!(subscribing.request.path, "/api/v1/scheduler");
     assert_eq!(subscribing.request.media_type, content_type.media_type());
-    assert_eq!(subscribing.request.stream_id, None);
     (subscription, peer, subscribing.stream())
 }
 
@@ -186,7 +193,7 @@ fn a_stream_byte_by_byte_tells_the_same_events() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::tests::cases(64))]
     #[test]
     fn a_stream_cut_anywhere_tells_the_same_events(
         cuts in prop::collection::vec(1..80_usize, 1..12),
@@ -326,15 +333,44 @@ async fn a_stream_without_subscribed_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_never_comes_is_the_transports_to_limit() {
+async fn an_attempt_ends_with_the_call_timeout_whatever_the_transport_waits_for() {
     let (mut subscription, mut peer) = subscription(ContentType::Protobuf);
     next(&mut subscription).await;
-    let _unanswered = peer.subscribing().await;
-    let mut subscribe = || Ok(Bytes::new());
-    let step = subscription.next(&mut subscribe);
-    let waited = tokio::time::timeout(10_000 * SECOND, step).await;
-    assert!(waited.is_err(), "{waited:?}");
+    let begun = Instant::now();
+    let unanswered = peer.subscribing().await;
+    assert_eq!(unanswered.request.deadline, begun + 75 * SECOND);
+    let error = loss(&mut subscription).await;
+    assert_eq!(begun.elapsed().as_secs(), 75);
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(
+        error.to_string(),
+        "no answer from master 10.0.0.5:5050 to SUBSCRIBE within 75s"
+    );
+    assert!(unanswered.is_given_up());
     assert!(peer.is_idle(), "no second SUBSCRIBE beside the first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_until_subscribed_is_counted_from_the_beginning_of_the_attempt() {
+    let (mut subscription, mut peer) = subscription(ContentType::Protobuf);
+    next(&mut subscription).await;
+    let begun = Instant::now();
+    let subscribing = peer.subscribing().await;
+    let answered_late = async {
+        tokio::time::sleep(50 * SECOND).await;
+        let stream = subscribing.stream();
+        std::future::pending::<()>().await;
+        drop(stream);
+    };
+    let error = tokio::select! {
+        error = loss(&mut subscription) => error,
+        () = answered_late => unreachable!("it waits for ever"),
+    };
+    assert_eq!(begun.elapsed().as_secs(), 75);
+    assert_eq!(
+        error.to_string(),
+        "no SUBSCRIBED event from master 10.0.0.5:5050 within 75s"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -380,10 +416,69 @@ async fn an_error_event_ends_it_for_good() {
     let Step::Ended(error) = next(&mut subscription).await else {
         panic!("ERROR ends it");
     };
-    assert_eq!(error.kind(), ErrorKind::ErrorEvent);
+    assert_eq!(error.kind(), ErrorKind::FrameworkRemoved);
     assert_eq!(
         error.to_string(),
         "master 10.0.0.5:5050 says: Framework has been removed"
     );
     assert!(stream.is_closed() && peer.is_idle());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_master_sends_loses_the_subscription() {
+    let nameless = Event {
+        subscribed: Some(event::Subscribed::default()),
+        ..subscribed_event()
+    };
+    let empty = Event {
+        subscribed: None,
+        ..subscribed_event()
+    };
+    for (events, why) in [
+        (vec![message(b"early")], "an event came before SUBSCRIBED"),
+        (
+            vec![heartbeat(), subscribed_event(), subscribed_event()],
+            "SUBSCRIBED came twice",
+        ),
+        (
+            vec![nameless],
+            "SUBSCRIBED without a framework id that could be one",
+        ),
+        (vec![empty], "SUBSCRIBED without content"),
+    ] {
+        let (mut subscription, _peer, stream) = opened(ContentType::Protobuf).await;
+        stream.send(Ok(records(&events))).await.unwrap();
+        for _ in 1..events.len() {
+            let step = next(&mut subscription).await;
+            assert!(matches!(step, Step::Event(_) | Step::Subscribed { .. }));
+        }
+        let error = loss(&mut subscription).await;
+        assert_eq!(error.kind(), ErrorKind::Protocol);
+        assert_eq!(
+            error.to_string(),
+            format!("master 10.0.0.5:5050 broke the event stream: {why}")
+        );
+        assert!(stream.is_closed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_of_a_list_is_sent_a_whole_subscribe_when_a_stream_breaks() {
+    let list = FixedAddresses::parse("a:1,b:2").unwrap();
+    let (mut subscription, mut peer) =
+        subscription_with(Masters::Fixed(list), ContentType::Protobuf);
+    next(&mut subscription).await;
+    let stream = peer.subscribing().await.stream();
+    stream.send(Ok(records(&[message(b"")]))).await.unwrap();
+    let step = next(&mut subscription).await;
+    assert!(matches!(step, Step::Connecting { lost: Some(_), .. }));
+    let subscribing = peer.subscribing().await;
+    assert_eq!(subscribing.to.to_string(), "b:2");
+    assert_eq!(subscribing.request.body, "subscribe");
+    // There is no subscription to renew.
+    assert!(
+        subscription
+            .renew(Error::new(ErrorKind::Timeout, "why"))
+            .is_none()
+    );
 }

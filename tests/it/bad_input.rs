@@ -41,9 +41,19 @@ fn nonsense_master_strings_are_named_by_build() {
             "a:70000",
             "master string \"a:70000\": address \"a:70000\": port \"70000\" is not a number from 1 to 65535",
         ),
+        #[cfg(not(feature = "zookeeper"))]
         (
             "zk://h:2181/mesos",
-            "master zk://…: ZooKeeper detection is not supported by this version",
+            "master zk://… needs the feature `zookeeper` of mesos-framework",
+        ),
+        #[cfg(feature = "zookeeper")]
+        (
+            "zk://me:secret@h:2181/",
+            "master zk://…: expected a path behind the servers",
+        ),
+        (
+            "file://relative",
+            "master file://relative: expected file:// and an absolute path",
         ),
     ] {
         assert_eq!(refused(builder(framework(), master)), why);
@@ -245,7 +255,7 @@ async fn an_error_event_before_subscribed_ends_the_driver() {
         "master {} says: Framework has been removed",
         rig.peer.address()
     );
-    ends_with(&mut rig, ErrorKind::ErrorEvent, &text).await;
+    ends_with(&mut rig, ErrorKind::FrameworkRemoved, &text).await;
 }
 
 #[tokio::test]
@@ -365,7 +375,6 @@ async fn events_of_unknown_type_or_without_content_are_skipped() {
         Event::default(),
         strange,
         bare(event::Type::Unknown),
-        bare(event::Type::Subscribed),
         bare(event::Type::Offers),
         bare(event::Type::Update),
         bare(event::Type::Failure),
@@ -378,16 +387,23 @@ async fn events_of_unknown_type_or_without_content_are_skipped() {
 
 #[tokio::test]
 async fn subscribed_without_content_is_no_subscription() {
-    let mut rig = Rig::configured(|b| b.call_timeout(Duration::from_millis(200))).await;
+    let mut rig = Rig::start().await;
     let stream = rig.peer.call(Type::Subscribe).await.stream();
     stream.send(&bare(event::Type::Subscribed)).await;
-    let why = format!(
-        "no SUBSCRIBED event from master {} within 200ms",
-        rig.peer.address()
-    );
-    let error = rig.last_error(&why).await;
-    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let error = rig.last_error("SUBSCRIBED without content").await;
+    assert_eq!(error.kind(), ErrorKind::Protocol);
     rig.subscribe().await;
+}
+
+#[tokio::test]
+async fn a_second_subscribed_of_one_stream_breaks_it() {
+    let mut rig = Rig::start().await;
+    let stream = rig.subscribe().await;
+    stream.send(&bare(event::Type::Subscribed)).await;
+    rig.recording.disconnected().await;
+    let error = rig.handle.connection().last_error.unwrap();
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    rig.resubscribe().await;
 }
 
 #[tokio::test]

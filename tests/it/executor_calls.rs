@@ -230,6 +230,54 @@ async fn a_lost_answer_to_an_update_does_not_lose_the_update() {
 }
 
 #[tokio::test]
+async fn an_update_refused_for_a_moment_is_not_sent_behind_a_later_one_of_its_task() {
+    let (mut peer, driver, _recording, _stream) = running(recorder(), &CHECKPOINT, &["t"]).await;
+    let handle = driver.handle();
+    let mut receipts = Vec::new();
+    for state in [
+        TaskState::TaskStarting,
+        TaskState::TaskRunning,
+        TaskState::TaskFinished,
+    ] {
+        receipts.push(handle.send_status_update(status("t", state)).await.unwrap());
+    }
+    assert_eq!(brief(&update(&mut peer).await), "t TASK_STARTING");
+    let refused = peer.next().await;
+    assert_eq!(
+        brief(&status_of(&refused.executor_call())),
+        "t TASK_RUNNING"
+    );
+    // The next one is on its way.
+    peer.early(refused.body.len()).await;
+    refused.answer(503, &[], "not now");
+    assert_eq!(brief(&update(&mut peer).await), "t TASK_FINISHED");
+    let (again, _stream) = subscribe(&mut peer).await;
+    let updates = vec!["t TASK_STARTING".into(), "t TASK_FINISHED".into()];
+    assert_eq!(carried(&again), (vec!["t".into()], updates));
+    let late = within("the outcome", receipts.swap_remove(1).outcome()).await;
+    assert!(matches!(late, Outcome::NotSent(_)), "{late:?}");
+    assert!(peer.is_quiet(QUIET).await);
+}
+
+#[tokio::test]
+async fn an_update_whose_answers_are_all_lost_goes_with_another_subscription() {
+    let (mut peer, driver, _recording, _stream) = running(recorder(), &CHECKPOINT, &["t"]).await;
+    let finished = status("t", TaskState::TaskFinished);
+    let receipt = driver.handle().send_status_update(finished).await.unwrap();
+    // Once, and five times more.
+    for _ in 0..6 {
+        let unanswered = peer.next().await;
+        let sent = status_of(&unanswered.executor_call());
+        assert_eq!(brief(&sent), "t TASK_FINISHED");
+    }
+    let (again, _stream) = subscribe(&mut peer).await;
+    let updates = vec!["t TASK_FINISHED".into()];
+    assert_eq!(carried(&again), (vec!["t".into()], updates));
+    let outcome = within("the outcome", receipt.outcome()).await;
+    assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn messages_need_a_subscription() {
     let peer = Peer::bind().await;
     let (executor, _recording) = recorder();

@@ -164,7 +164,7 @@ async fn an_agent_that_has_given_the_executor_up_makes_it_shut_down() {
     assert_eq!(
         error.to_string(),
         format!(
-            "SUBSCRIBE at {}/slave(1) answered 400: Executor cannot be found",
+            "SUBSCRIBE at http://{}/slave(1) answered 400: Executor cannot be found",
             peer.address()
         )
     );
@@ -310,7 +310,7 @@ async fn an_agent_that_never_answers_subscribe_is_asked_again() {
     assert_eq!(
         last.to_string(),
         format!(
-            "no SUBSCRIBED event from agent {}/slave(1) within 200ms",
+            "no SUBSCRIBED event from agent http://{}/slave(1) within 200ms",
             peer.address()
         )
     );

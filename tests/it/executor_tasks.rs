@@ -272,8 +272,10 @@ async fn invalid_tasks_end_with_the_masters_words() {
         let offer = framework.offer().await;
         let mut task = task(id, FINISH, &offer);
         spoil(&mut task, &offer);
+        let foreseen = task.validate_on(std::slice::from_ref(&offer)).unwrap_err();
         framework.launch(offer, vec![task.clone()]).await;
         let status = framework.status(&task.task_id).await;
+        assert_eq!(foreseen.to_string(), status.message());
         assert_eq!(status.state(), TaskState::TaskError, "{status:?}");
         assert_eq!(status.reason(), Reason::TaskInvalid);
         assert_eq!(status.source(), Source::Master);

@@ -7,7 +7,7 @@ use mesos_framework::proto::{TaskInfo, TaskState};
 use mesos_framework::{Connection, ErrorKind, Outcome, SchedulerDriverBuilder};
 
 use crate::executor_role::{FINISH, REREGISTERED, RUN};
-use crate::framework::{Framework, PATIENCE, info, refuse_for_good, task};
+use crate::framework::{Framework, PATIENCE, QUIET, info, refuse_for_good, task};
 use crate::recorder::Callback;
 use crate::support::{SOON, outcome};
 
@@ -17,7 +17,7 @@ const HEARTBEAT: Duration = Duration::from_millis(100);
 async fn cluster(
     settings: impl FnOnce(LocalClusterBuilder) -> LocalClusterBuilder,
 ) -> LocalCluster {
-    let builder = LocalCluster::builder().allocation_interval(Duration::from_millis(50));
+    let builder = crate::cluster::local().allocation_interval(Duration::from_millis(50));
     settings(builder).start().await.unwrap()
 }
 
@@ -347,6 +347,61 @@ async fn a_disconnected_executor_subscribes_again() {
             break;
         }
     }
+    framework.teardown().await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn everything_that_lasts_or_waits_ends_when_faults_are_cleared() {
+    let cluster = cluster(|builder| builder).await;
+    let mut framework = register(&cluster, "cleared").await;
+    cluster.withhold_heartbeats();
+    cluster.stall_streams();
+    cluster.split_writes();
+    cluster.delay_writes(PATIENCE);
+    assert!(cluster.partition_agent(0));
+    cluster.refuse_next_call(500, "not now").unwrap();
+    cluster.lose_next_answer();
+    cluster.refuse_next_executor_call(500, "not now").unwrap();
+    cluster.lose_next_executor_answer();
+    cluster.duplicate_next_update();
+    cluster.clear_faults();
+    let offer = framework.offer().await;
+    let task = task("undisturbed", FINISH, &offer);
+    framework.launch(offer, vec![task.clone()]).await;
+    for state in [
+        TaskState::TaskStarting,
+        TaskState::TaskRunning,
+        TaskState::TaskFinished,
+    ] {
+        let status = framework.status(&task.task_id).await;
+        assert_eq!(status.state(), state);
+    }
+    let is_disturbed = |callback: &Callback| !matches!(callback, Callback::Offers(_));
+    assert!(framework.is_without(QUIET, is_disturbed).await);
+    framework.teardown().await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_was_said_during_a_partition_arrives_when_faults_are_cleared() {
+    let cluster = cluster(|builder| builder).await;
+    let mut framework = register(&cluster, "healed").await;
+    let offer = framework.offer().await;
+    let own = task("late", FINISH, &offer);
+    assert!(cluster.partition_agent(0));
+    framework.launch(offer, vec![own.clone()]).await;
+    let asked = framework.reconciled(&own.task_id).await;
+    assert_eq!(asked.state(), TaskState::TaskStaging);
+    cluster.clear_faults();
+    framework
+        .comes_to(&own.task_id, TaskState::TaskFinished)
+        .await;
+    // Nothing of it is left for the end of a later one.
+    assert!(cluster.partition_agent(0));
+    assert!(cluster.heal_agent(0));
+    let is_late = |callback: &Callback| matches!(callback, Callback::Status(_));
+    assert!(framework.is_without(QUIET, is_late).await);
     framework.teardown().await;
     cluster.shutdown().await;
 }

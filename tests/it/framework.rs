@@ -14,7 +14,7 @@ use mesos_framework::{Error, SchedulerDriver, SchedulerDriverBuilder, SchedulerH
 
 use crate::cluster::content_type;
 use crate::executor_role::executor;
-use crate::recorder::{Callback, Recording, recorder};
+use crate::recorder::{Callback, Recorder, Recording, recorder};
 
 /// Longest wait for what involves processes on a busy machine, and other frameworks.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -89,6 +89,51 @@ pub fn task(id: &str, data: impl Into<String>, offer: &Offer) -> TaskInfo {
     }
 }
 
+/// A framework that has started, and may not be registered yet.
+pub struct Starting {
+    pub driver: SchedulerDriver,
+    pub recording: Recording,
+    info: FrameworkInfo,
+}
+
+impl Starting {
+    pub fn new(
+        info: FrameworkInfo,
+        builder: impl FnOnce(Recorder, FrameworkInfo) -> SchedulerDriverBuilder,
+    ) -> Result<Self, Error> {
+        let (scheduler, recording) = recorder();
+        let builder = builder(scheduler, info.clone());
+        let mut driver = builder.content_type(content_type()).build()?;
+        driver.start()?;
+        Ok(Self {
+            driver,
+            recording,
+            info,
+        })
+    }
+
+    /// The id, or the error that the driver ended with.
+    pub async fn registered(&mut self) -> Result<FrameworkId, Error> {
+        self.recording
+            .until("registered", |callback| match callback {
+                Callback::Registered(id) => Some(Ok(id)),
+                Callback::Error(error) => Some(Err(error)),
+                other => panic!("before registered: {other:?}"),
+            })
+            .await
+    }
+
+    pub fn into_framework(self, id: FrameworkId) -> Framework {
+        Framework {
+            handle: self.driver.handle(),
+            driver: self.driver,
+            recording: self.recording,
+            id,
+            info: self.info,
+        }
+    }
+}
+
 /// A subscribed framework.
 pub struct Framework {
     pub driver: SchedulerDriver,
@@ -119,24 +164,11 @@ impl Framework {
         info: FrameworkInfo,
         settings: impl FnOnce(SchedulerDriverBuilder) -> SchedulerDriverBuilder,
     ) -> Result<Self, Error> {
-        let (scheduler, mut recording) = recorder();
-        let builder = SchedulerDriver::builder(scheduler, info.clone(), address);
-        let mut driver = settings(builder.content_type(content_type())).build()?;
-        driver.start()?;
-        let id = recording
-            .until("registered", |callback| match callback {
-                Callback::Registered(id) => Some(Ok(id)),
-                Callback::Error(error) => Some(Err(error)),
-                other => panic!("before registered: {other:?}"),
-            })
-            .await?;
-        Ok(Self {
-            handle: driver.handle(),
-            driver,
-            recording,
-            id,
-            info,
-        })
+        let mut starting = Starting::new(info, |scheduler, info| {
+            settings(SchedulerDriver::builder(scheduler, info, address))
+        })?;
+        let id = starting.registered().await?;
+        Ok(starting.into_framework(id))
     }
 
     /// The first callback for which `wanted` answers something. Offers that it does not want are declined for good.
@@ -216,6 +248,7 @@ impl Framework {
     pub async fn run(&mut self, id: &str, data: &str) -> TaskInfo {
         let offer = self.offer().await;
         let task = task(id, data, &offer);
+        task.validate_on(std::slice::from_ref(&offer)).unwrap();
         self.launch(offer, vec![task.clone()]).await;
         self.comes_to(&task.task_id, TaskState::TaskRunning).await;
         task
@@ -285,6 +318,6 @@ pub fn is_live(state: TaskState) -> bool {
 }
 
 /// Whether a test's tasks fit in.
-fn is_roomy(offer: &Offer) -> bool {
+pub fn is_roomy(offer: &Offer) -> bool {
     amount(&offer.resources, "cpus") >= 0.3 && amount(&offer.resources, "mem") >= 192.0
 }

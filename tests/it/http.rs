@@ -24,6 +24,12 @@ impl Answer {
         })
     }
 
+    /// Status line and headers in their order, without those of which it says nothing.
+    pub fn head_without_date(&self) -> Vec<&str> {
+        let lines = self.head.lines();
+        lines.filter(|line| !line.starts_with("Date: ")).collect()
+    }
+
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
@@ -53,6 +59,18 @@ pub async fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Answer {
+    let answer = try_request(address, method, path, headers, body).await;
+    answer.expect("an answer before the end of the connection")
+}
+
+/// The same; none if the connection ends without an answer, which real agents' now and then do.
+pub async fn try_request(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Option<Answer> {
     let length = body.len();
     let mut head = format!(
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n"
@@ -63,14 +81,15 @@ pub async fn request(
     head.push_str("\r\n");
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(head.as_bytes()).await?;
-        stream.write_all(body).await?;
+        // At once: a real master may answer, and close, before all is read.
+        stream.write_all(&[head.as_bytes(), body].concat()).await?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await?;
         Ok::<_, std::io::Error>(Bytes::from(answer))
     };
     let bytes = tokio::time::timeout(PATIENCE, exchange).await;
-    Answer::read(&bytes.expect("an answer in time").unwrap())
+    let bytes = bytes.expect("an answer in time").unwrap();
+    (!bytes.is_empty()).then(|| Answer::read(&bytes))
 }
 
 /// Opens a page.

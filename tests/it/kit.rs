@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::built_in_role;
 use crate::cluster::{Agents, Needs};
 
 /// Longest wait for a master to listen.
@@ -15,11 +16,16 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// The cluster. Dropped, it kills its processes and removes its directory.
 pub struct Kit {
     programs: PathBuf,
+    launcher: PathBuf,
     directory: PathBuf,
     needs: Needs,
-    port: u16,
-    master: Option<Process>,
-    agents: Vec<(u16, Process)>,
+    masters: Vec<(u16, Option<Process>)>,
+    /// Of `masters`; the last one while there is none.
+    leader: usize,
+    /// Ports, and processes while they are alive.
+    agents: Vec<(u16, Option<Process>)>,
+    /// How many agents of the one number that a test lets end had ended in order, when the last was started.
+    ended: usize,
 }
 
 /// Killed when dropped, and waited for.
@@ -40,52 +46,139 @@ impl Kit {
         fs::create_dir(&directory).unwrap();
         let programs = fs::canonicalize(programs).expect("MESOS_KIT is a folder made by setup.py");
         let mut kit = Self {
+            launcher: programs.clone(),
             programs,
             directory,
             needs,
-            port: free_port(),
-            master: None,
+            masters: (0..=needs.standbys).map(|_| (free_port(), None)).collect(),
+            leader: 0,
             agents: Vec::new(),
+            ended: 0,
         };
+        kit.elect(Some(0));
+        if needs.built_in_executors {
+            kit.make_launcher_directory();
+        }
         kit.start_master().await;
         for number in 0..needs.agents.count() {
             let port = free_port();
             let agent = kit.agent(number, port);
-            kit.agents.push((port, agent));
+            kit.agents.push((port, Some(agent)));
         }
         kit
     }
 
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.addresses().swap_remove(self.leader)
+    }
+
+    pub fn addresses(&self) -> Vec<String> {
+        let ports = self.masters.iter();
+        ports.map(|(port, _)| format!("127.0.0.1:{port}")).collect()
+    }
+
+    /// Everything below it goes at the end.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What agents start is looked for there: the kit's programs, and ours.
+    fn make_launcher_directory(&mut self) {
+        let folder = self.directory.join("launcher");
+        fs::create_dir(&folder).unwrap();
+        let program = "mesos-containerizer";
+        let kits = self.programs.join(program);
+        std::os::unix::fs::symlink(kits, folder.join(program)).unwrap();
+        built_in_role::install(&folder);
+        self.launcher = folder;
     }
 
     pub fn kill_master(&mut self) {
-        self.master = None;
+        self.masters[self.leader].1 = None;
     }
 
-    /// On the port and in the work directory of the one before. Ready when it listens.
+    /// The leader is what this file says, for those who are told of the file. One that leads no more ends itself.
+    pub fn elect(&mut self, leader: Option<usize>) {
+        let address = leader.map(|index| self.addresses().swap_remove(index));
+        let new = self.directory.join("leader.new");
+        fs::write(&new, address.unwrap_or_default()).unwrap();
+        fs::rename(new, self.directory.join("leader")).unwrap();
+        if let Some(leader) = leader {
+            self.leader = leader;
+        }
+    }
+
+    /// Of a master that is dead.
+    pub fn lose_registry(&self) {
+        fs::remove_dir_all(self.work_of(self.leader)).unwrap();
+    }
+
+    fn work_of(&self, master: usize) -> PathBuf {
+        match master {
+            0 => self.directory.join("master"),
+            _ => self.directory.join(format!("master-{master}")),
+        }
+    }
+
+    /// Those that are dead, on the ports and in the work directories of the ones before. Ready when they listen.
     pub async fn start_master(&mut self) {
-        let mut command = self.command("mesos-master", self.port, &self.directory.join("master"));
+        for index in 0..self.masters.len() {
+            let is_alive = match &mut self.masters[index].1 {
+                Some(Process(child)) => child.try_wait().unwrap().is_none(),
+                None => false,
+            };
+            if !is_alive {
+                self.start_master_at(index).await;
+            }
+        }
+    }
+
+    async fn start_master_at(&mut self, index: usize) {
+        let port = self.masters[index].0;
+        let mut command = self.command("mesos-master", port, &self.work_of(index));
+        if self.needs.regions {
+            command.env("MESOS_DOMAIN", domain("home"));
+        }
         if self.needs.agents != Agents::Mortal {
             // A master that comes back is looked for by its agents after 3 s without pings, in place of 75 s.
             command.env("MESOS_AGENT_PING_TIMEOUT", "1secs");
             command.env("MESOS_MAX_AGENT_PING_TIMEOUTS", "3");
         }
-        if let Some((principal, secret)) = self.needs.credential {
+        if self.needs.credential.is_some() {
             let path = self.directory.join("credentials");
-            let credential = format!(r#"{{"principal":"{principal}","secret":"{secret}"}}"#);
-            fs::write(&path, format!(r#"{{"credentials":[{credential}]}}"#)).unwrap();
+            let own = self.needs.credential.into_iter();
+            let credentials = own
+                .chain(self.needs.other_credential)
+                .map(|(principal, secret)| {
+                    format!(r#"{{"principal":"{principal}","secret":"{secret}"}}"#)
+                });
+            let credentials = credentials.collect::<Vec<_>>().join(",");
+            fs::write(&path, format!(r#"{{"credentials":[{credentials}]}}"#)).unwrap();
             command.env("MESOS_AUTHENTICATE_HTTP_FRAMEWORKS", "true");
             command.env("MESOS_HTTP_FRAMEWORK_AUTHENTICATORS", "basic");
             command.env("MESOS_CREDENTIALS", path);
         }
+        if self.needs.authenticated_operators {
+            command.env("MESOS_AUTHENTICATE_HTTP_READONLY", "true");
+            command.env("MESOS_AUTHENTICATE_HTTP_READWRITE", "true");
+        }
+        if !self.needs.acls.is_empty() {
+            command.env("MESOS_ACLS", self.needs.acls);
+        }
         if !self.needs.roles.is_empty() {
             command.env("MESOS_ROLES", self.needs.roles.join(","));
         }
-        self.master = Some(Process(command.spawn().unwrap()));
+        if !self.needs.offer_timeout.is_zero() {
+            let timeout = format!("{}ms", self.needs.offer_timeout.as_millis());
+            command.env("MESOS_OFFER_TIMEOUT", timeout);
+        }
+        if let Some(count) = self.needs.operator_subscribers {
+            let name = "MESOS_MAX_OPERATOR_EVENT_STREAM_SUBSCRIBERS";
+            command.env(name, count.to_string());
+        }
+        self.masters[index].1 = Some(Process(command.spawn().unwrap()));
         let listens = async {
-            while tokio::net::TcpStream::connect(self.address())
+            while tokio::net::TcpStream::connect(("127.0.0.1", port))
                 .await
                 .is_err()
             {
@@ -97,11 +190,40 @@ impl Kit {
             .expect("the master listens");
     }
 
-    pub fn restart_agent(&mut self) {
-        let (port, agent) = self.agents.remove(0);
-        drop(agent);
-        let agent = self.agent(0, port);
-        self.agents.insert(0, (port, agent));
+    pub fn agent_address(&self, number: usize) -> String {
+        format!("127.0.0.1:{}", self.agents[number].0)
+    }
+
+    pub fn kill_agent(&mut self, number: usize) {
+        self.agents[number].1 = None;
+    }
+
+    pub fn start_agent(&mut self, number: usize) {
+        // Its port is to be free.
+        self.kill_agent(number);
+        self.ended = self.terminations(number);
+        let agent = self.agent(number, self.agents[number].0);
+        self.agents[number].1 = Some(agent);
+    }
+
+    pub fn signal_agent(&self, number: usize, signal: &str) {
+        let agent = self.agents[number].1.as_ref().expect("it is alive");
+        let process = agent.0.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &process]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// The kit's program outlives the agent in it, which is over when it says so.
+    pub fn is_agent_alive(&self, number: usize) -> bool {
+        self.agents[number].1.is_some() && self.terminations(number) == self.ended
+    }
+
+    fn terminations(&self, number: usize) -> usize {
+        let log = self.directory.join(format!("agent-{number}.log"));
+        let log = fs::read(log).unwrap();
+        String::from_utf8_lossy(&log)
+            .matches("Agent terminating")
+            .count()
     }
 
     fn agent(&self, number: usize, port: u16) -> Process {
@@ -112,13 +234,35 @@ impl Kit {
             .env("MESOS_LAUNCHER", "posix")
             .env("MESOS_ISOLATION", "posix/cpu,posix/mem")
             .env("MESOS_SYSTEMD_ENABLE_SUPPORT", "false")
-            .env("MESOS_LAUNCHER_DIR", &self.programs)
+            .env("MESOS_LAUNCHER_DIR", &self.launcher)
+            // Ours speaks HTTP only.
+            .env("MESOS_HTTP_COMMAND_EXECUTOR", "true")
             // Executors that a failed test leaves behind end themselves.
-            .env("MESOS_RECOVERY_TIMEOUT", "20secs")
             .env(
-                "MESOS_RESOURCES",
-                "cpus:4;mem:4096;disk:4096;ports:[31000-31999]",
-            );
+                "MESOS_RECOVERY_TIMEOUT",
+                match self.needs.recovery.as_secs() {
+                    0 => "20secs".to_owned(),
+                    seconds => format!("{seconds}secs"),
+                },
+            )
+            .env(
+                "MESOS_EXECUTOR_REREGISTRATION_TIMEOUT",
+                match self.needs.executor_reregistration.as_secs() {
+                    0 => "2secs".to_owned(),
+                    seconds => format!("{seconds}secs"),
+                },
+            )
+            .env("MESOS_RESOURCES", self.needs.resources());
+        if !self.needs.executor_registration.is_zero() {
+            let timeout = format!("{}secs", self.needs.executor_registration.as_secs());
+            command.env("MESOS_EXECUTOR_REGISTRATION_TIMEOUT", timeout);
+        }
+        if !self.needs.attributes.is_empty() {
+            command.env("MESOS_ATTRIBUTES", self.needs.attributes);
+        }
+        if self.needs.regions {
+            command.env("MESOS_DOMAIN", domain(self.needs.region(number)));
+        }
         Process(command.spawn().unwrap())
     }
 
@@ -142,19 +286,28 @@ impl Kit {
             "MESOS_MASTER",
             "MESOS_KIT",
             "MESOS_CONTENT_TYPE",
+            "MESOS_CONFORMANCE",
             "MESOS_AGENTS",
             "MESOS_LOGS",
         ] {
             command.env_remove(name);
         }
+        if self.needs.standbys > 0 {
+            command.env("MESOS_KIT_LEADER", self.directory.join("leader"));
+        }
         command
     }
+}
+
+/// Flag of Mesos.
+fn domain(region: &str) -> String {
+    format!(r#"{{"fault_domain":{{"region":{{"name":"{region}"}},"zone":{{"name":"a"}}}}}}"#)
 }
 
 impl Drop for Kit {
     fn drop(&mut self) {
         self.agents.clear();
-        self.master = None;
+        self.masters.clear();
         if std::thread::panicking() {
             println!("the cluster's logs: {}", self.directory.display());
         } else if let Err(error) = fs::remove_dir_all(&self.directory) {

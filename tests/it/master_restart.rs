@@ -5,9 +5,13 @@ use std::time::Duration;
 use mesos_framework::proto::{TaskInfo, TaskState};
 use mesos_framework::{Connection, ErrorKind};
 
+use tokio::net::TcpStream;
+
+use crate::bare_framework::{JSON, PATH};
 use crate::cluster::{Agents, Needs, OwnCluster};
 use crate::executor_role::{REREGISTERED, RUN, finish};
 use crate::framework::{Framework, PATIENCE, QUIET, info, is_live, refuse};
+use crate::http::try_request;
 use crate::recorder::Callback;
 
 /// How often a call that may be lost is repeated.
@@ -48,6 +52,56 @@ async fn master_dies_and_returns(cluster: &mut OwnCluster, framework: &mut Frame
         .await;
     assert_eq!(framework.handle.framework_id(), Some(id));
     assert!(framework.handle.connection().is_subscribed());
+}
+
+/// What the steps of a master's return answer to SUBSCRIBE.
+const RETURN: [(u16, &str); 3] = [
+    (404, "404 Not Found."),
+    (503, "Master has not finished recovery"),
+    // With an invalid call, to make no framework.
+    (
+        400,
+        "Failed to parse body into JSON: syntax error at line 1 near: ",
+    ),
+];
+
+#[tokio::test]
+async fn a_master_that_returns_has_no_routes_then_recovers_then_answers() {
+    let Some(mut cluster) = OwnCluster::start(Needs::default()).await else {
+        return;
+    };
+    cluster.kill_master();
+    let address = cluster.address();
+    assert!(TcpStream::connect(&address).await.is_err());
+    cluster.restart_master().await;
+    let mut seen: Vec<(u16, String)> = Vec::new();
+    let answers = async {
+        while seen.last().is_none_or(|(status, _)| *status != 400) {
+            let answer = try_request(&address, "POST", PATH, &[JSON], b"").await;
+            let Some(answer) = answer else {
+                continue;
+            };
+            let answer = (answer.status, answer.text().to_owned());
+            if seen.last() != Some(&answer) {
+                seen.push(answer);
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, answers).await.unwrap();
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|(status, text)| (*status, text.as_str()))
+        .collect();
+    // A real one may be through the second step between two questions.
+    let mut steps = RETURN.iter();
+    assert!(
+        seen.iter().all(|own| steps.any(|step| step == own)),
+        "{seen:?}"
+    );
+    if matches!(cluster, OwnCluster::Embedded(_)) {
+        assert_eq!(seen, RETURN);
+    }
+    cluster.shutdown().await;
 }
 
 #[tokio::test]
@@ -138,7 +192,7 @@ async fn a_task_of_a_checkpointing_framework_outlives_its_agent() {
     info.checkpoint = Some(true);
     let mut framework = Framework::register(&cluster.address(), info).await;
     let task = framework.run("checkpointed", RUN).await;
-    cluster.restart_agent();
+    cluster.restart_agent(0).await;
     framework
         .until("the executor's return", |callback| match callback {
             Callback::Status(status) if status.task_id == task.task_id => {

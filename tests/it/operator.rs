@@ -1,5 +1,7 @@
 //! The operator API and the pages, of the embedded cluster as of a real one.
 
+use std::time::Duration;
+
 use mesos_framework::ErrorKind;
 use mesos_framework::proto::{FrameworkId, TaskInfo, TaskState, agent, master};
 use prost::Message;
@@ -9,18 +11,19 @@ use crate::cluster::Cluster;
 use crate::executor_role::RUN;
 use crate::framework::{Framework, PATIENCE, amount, info};
 use crate::http::{Answer, get, request};
+use crate::peer::within;
 
-const JSON: (&str, &str) = ("Content-Type", "application/json");
+pub const JSON: (&str, &str) = ("Content-Type", "application/json");
 const PROTOBUF: (&str, &str) = ("Content-Type", "application/x-protobuf");
 
 /// An operator API: of the master, or of an agent.
-struct Api {
+pub struct Api {
     address: String,
     path: String,
 }
 
 impl Api {
-    fn of_master(address: &str) -> Self {
+    pub fn of_master(address: &str) -> Self {
         Self {
             address: address.to_owned(),
             path: "/api/v1".to_owned(),
@@ -28,7 +31,7 @@ impl Api {
     }
 
     /// `pid` is like `slave(1)@127.0.0.1:5051`.
-    fn of_agent(pid: &str) -> Self {
+    pub fn of_agent(pid: &str) -> Self {
         let (process, address) = pid.split_once('@').unwrap();
         Self {
             address: address.to_owned(),
@@ -36,18 +39,54 @@ impl Api {
         }
     }
 
-    async fn send(&self, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub async fn send(&self, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         request(&self.address, "POST", &self.path, headers, body).await
     }
 
     /// The answer in JSON, without the envelope.
-    async fn ask(&self, kind: &str) -> Value {
+    pub async fn ask(&self, kind: &str) -> Value {
         let call = json!({ "type": kind }).to_string();
         let answer = self.send(&[JSON], call.as_bytes()).await;
         assert_eq!(answer.status, 200, "{kind}: {answer:?}");
         let mut answer = answer.json();
         assert_eq!(answer["type"], kind);
         answer[kind.to_lowercase()].take()
+    }
+
+    /// The same, once there is an answer: a real master first starts, and recovers.
+    pub async fn ask_patiently(&self, kind: &str) -> Value {
+        let call = json!({ "type": kind }).to_string();
+        within("an answer", async {
+            loop {
+                let answer = self.send(&[JSON], call.as_bytes()).await;
+                if answer.status == 200 {
+                    return answer.json()[kind.to_lowercase()].take();
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await
+    }
+
+    /// Carries out a call, whose part has the name of its type.
+    pub async fn change(&self, kind: &str, part: &Value) {
+        let answer = self.try_change(kind, part).await;
+        assert_eq!((answer.status, answer.text()), (200, ""), "{kind} {part}");
+    }
+
+    /// A call that is refused.
+    pub async fn refuses_change(&self, kind: &str, part: &Value, status: u16, text: &str) {
+        let answer = self.try_change(kind, part).await;
+        assert_eq!(
+            (answer.status, answer.text()),
+            (status, text),
+            "{kind} {part}"
+        );
+    }
+
+    async fn try_change(&self, kind: &str, part: &Value) -> Answer {
+        let call = json!({ "type": kind, kind.to_lowercase(): part }).to_string();
+        self.send(&[JSON], call.as_bytes()).await
     }
 
     /// The answer in protobuf.
@@ -62,7 +101,7 @@ impl Api {
         R::decode(answer.body).unwrap()
     }
 
-    async fn refuses(&self, headers: &[(&str, &str)], body: &str, status: u16, text: &str) {
+    pub async fn refuses(&self, headers: &[(&str, &str)], body: &str, status: u16, text: &str) {
         let answer = self.send(headers, body.as_bytes()).await;
         assert_eq!(
             (answer.status, answer.text()),
@@ -81,7 +120,7 @@ impl Api {
 }
 
 /// The entry of `list` for which `key` is `value`.
-fn find<'a>(list: &'a Value, key: &str, value: &str) -> Option<&'a Value> {
+pub fn find<'a>(list: &'a Value, key: &str, value: &str) -> Option<&'a Value> {
     let entries = list.as_array().unwrap_or_else(|| panic!("no list: {list}"));
     let pointer = format!("/{key}");
     entries
@@ -213,12 +252,10 @@ async fn agents_refuse_with_mesos_statuses_and_texts() {
 
 #[tokio::test]
 async fn calls_that_are_not_covered_are_named() {
-    let Cluster::Embedded(cluster) = Cluster::start().await else {
-        return;
-    };
+    let cluster = crate::cluster::local().start().await.unwrap();
     let api = Api::of_master(&cluster.master_address());
-    let text = "The operator call GET_WEIGHTS is not covered by this local cluster";
-    api.refuses(&[JSON], r#"{"type":"GET_WEIGHTS"}"#, 501, text)
+    let text = "The operator call GET_FLAGS is not covered by this local cluster";
+    api.refuses(&[JSON], r#"{"type":"GET_FLAGS"}"#, 501, text)
         .await;
     cluster.shutdown().await;
 }
@@ -362,6 +399,56 @@ async fn an_agent_tells_what_runs() {
 }
 
 #[tokio::test]
+async fn pages_of_tasks_and_agents_are_narrowed_by_parameters() {
+    let scene = Scene::start("operator-parameters").await;
+    let (address, id) = (&scene.address, &scene.framework.id.value);
+    let task_id = scene.task.task_id.value.replace(' ', "%20");
+    for (query, count) in [
+        (format!("framework_id={id}&task_id={task_id}"), 1),
+        (format!("framework_id={id}&order=asc&limit=5&offset=0"), 1),
+        (format!("framework_id={id}&limit=nonsense"), 1),
+        (format!("framework_id={id}&offset=1"), 0),
+        (format!("framework_id={id}&limit=0"), 0),
+        (format!("framework_id={id}&task_id=another"), 0),
+    ] {
+        let tasks = get(address, &format!("/tasks?{query}")).await.json();
+        assert_eq!(tasks["tasks"].as_array().unwrap().len(), count, "{query}");
+    }
+    let agent_id = &scene.task.agent_id.value;
+    let one = get(address, &format!("/slaves?slave_id={agent_id}")).await;
+    let one = one.json();
+    assert_eq!(one["slaves"].as_array().unwrap().len(), 1);
+    assert_eq!(one["slaves"][0]["id"], **agent_id);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn pages_of_an_agent_show_what_runs() {
+    let scene = Scene::start("operator-agent-pages").await;
+    let (address, id) = (&scene.address, &scene.framework.id.value);
+    let (agent_id, name) = (&scene.task.agent_id.value, &scene.framework.info.name);
+    let state = get(address, "/state").await.json();
+    let pid = find(&state["slaves"], "id", agent_id).unwrap()["pid"].as_str();
+    let (process, agent) = pid.unwrap().split_once('@').unwrap();
+    let own = get(agent, &format!("/{process}/state")).await.json();
+    assert_eq!(own["id"], **agent_id);
+    assert_eq!(own["resources"]["cpus"], 4.0);
+    let framework = find(&own["frameworks"], "id", id).unwrap();
+    assert_eq!(framework["roles"], json!([name]));
+    let executor = &framework["executors"][0];
+    assert_eq!(executor["tasks"][0]["id"], scene.task.task_id.value);
+    assert_eq!(executor["tasks"][0]["state"], "TASK_RUNNING");
+    assert_eq!(executor["queued_tasks"], json!([]));
+    let directory = executor["directory"].as_str().unwrap();
+    assert!(directory.ends_with(executor["container"].as_str().unwrap()));
+    let metrics = get(agent, "/metrics/snapshot").await.json();
+    assert_eq!(metrics["slave/registered"], 1.0);
+    assert!(metrics["slave/executors_running"].as_f64() >= Some(1.0));
+    assert!(metrics["slave/cpus_used"].as_f64() >= Some(0.02));
+    scene.end().await;
+}
+
+#[tokio::test]
 async fn pages_show_what_runs() {
     let scene = Scene::start("operator-pages").await;
     let (address, id) = (&scene.address, &scene.framework.id.value);
@@ -402,6 +489,18 @@ async fn pages_show_what_runs() {
         let value = metrics[format!("master/{name}")].as_f64();
         assert!(value >= Some(least), "{name}: {value:?}");
     }
+    let name = &scene.framework.info.name;
+    for (counter, value) in [
+        ("calls/subscribe", 1.0),
+        ("calls/accept", 1.0),
+        ("calls/teardown", 0.0),
+        ("tasks/terminal/task_finished", 0.0),
+        ("subscribed", 1.0),
+    ] {
+        let counter = format!("master/frameworks/{name}/{id}/{counter}");
+        assert_eq!(metrics[&counter].as_f64(), Some(value), "{counter}");
+    }
+    assert!(metrics["master/messages_launch_tasks"].as_f64() >= Some(1.0));
     let redirect = get(address, "/redirect").await;
     assert_eq!(redirect.status, 307);
     let port = address.rsplit(':').next().unwrap();
@@ -412,7 +511,7 @@ async fn pages_show_what_runs() {
     scene.end().await;
 }
 
-async fn tear_down(api: &Api, id: &FrameworkId) {
+pub async fn tear_down(api: &Api, id: &FrameworkId) {
     let call = json!({ "type": "TEARDOWN", "teardown": { "framework_id": { "value": id.value } } });
     let answer = api.send(&[JSON], call.to_string().as_bytes()).await;
     assert_eq!((answer.status, answer.text()), (200, ""));
@@ -426,7 +525,7 @@ async fn an_operator_may_tear_a_framework_down() {
     tear_down(&api, &id).await;
     let ended = tokio::time::timeout(PATIENCE, scene.framework.driver.join()).await;
     let error = ended.expect("the driver ends").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::ErrorEvent, "{error}");
+    assert_eq!(error.kind(), ErrorKind::FrameworkRemoved, "{error}");
     assert!(
         error.to_string().contains("Framework has been removed"),
         "{error}"
@@ -442,5 +541,13 @@ async fn an_operator_may_tear_a_framework_down() {
     assert!(find(&tasks["tasks"], "framework_id/value", &id.value).is_none());
     let task = find(&tasks["completed_tasks"], "framework_id/value", &id.value).unwrap();
     assert_eq!(task["state"], "TASK_KILLED");
+    // Mesos leaves them out of protobuf.
+    let call = master::Call {
+        r#type: Some(master::call::Type::GetTasks.into()),
+        ..Default::default()
+    };
+    let response: master::Response = api.ask_in_protobuf(&call).await;
+    let tasks = response.get_tasks.unwrap().completed_tasks;
+    assert!(!tasks.iter().any(|task| task.framework_id == id));
     scene.cluster.shutdown().await;
 }

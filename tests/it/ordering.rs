@@ -86,19 +86,6 @@ async fn the_first_subscription_registers_also_a_given_id() {
 }
 
 #[tokio::test]
-async fn a_new_framework_id_registers_again() {
-    let mut rig = Rig::start().await;
-    rig.subscribe().await.finish().await;
-    rig.recording.disconnected().await;
-    rig.peer.subscribed("another").await.finish().await;
-    rig.recording.registered("another").await;
-    assert_eq!(rig.handle.framework_id(), Some("another".into()));
-    rig.recording.disconnected().await;
-    let _stream = rig.peer.subscribed("another").await;
-    rig.recording.reregistered().await;
-}
-
-#[tokio::test]
 async fn a_loss_is_told_once_and_before_the_next_subscription() {
     let mut rig = Rig::start().await;
     rig.subscribe().await.finish().await;
@@ -114,13 +101,13 @@ async fn a_loss_is_told_once_and_before_the_next_subscription() {
 }
 
 #[tokio::test]
-async fn calls_leave_one_by_one_in_program_order_on_a_connection_of_their_own() {
+async fn with_one_call_in_flight_calls_leave_one_by_one_in_program_order() {
     const IDS: &[&str] = &["a", "b", "c", "d"];
-    let mut rig = Rig::reacting(|callback, driver| match callback {
+    let reaction = |callback: &Callback, driver| match callback {
         Callback::Offers(_) => kills(driver, IDS, |_| {}),
         _ => nothing(),
-    })
-    .await;
+    };
+    let mut rig = Rig::of(framework(), reaction, |builder| builder.calls_in_flight(1)).await;
     let stream = rig.subscribe().await;
     stream.send(&offer("o")).await;
     let mut connections = Vec::new();

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio_util::net::Listener;
 
 /// Longest wait for anything that must come.
 pub const LIMIT: Duration = Duration::from_secs(10);
@@ -66,6 +67,20 @@ impl Peer {
     pub async fn bind_at(address: &str) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
+        Self::listen(listener, address)
+    }
+
+    /// A peer on a Unix domain socket.
+    #[cfg(unix)]
+    pub async fn bind_socket(path: &std::path::Path) -> Self {
+        let listener = tokio::net::UnixListener::bind(path).unwrap();
+        Self::listen(listener, path.display().to_string())
+    }
+
+    fn listen<L>(mut listener: L, address: String) -> Self
+    where
+        L: Listener<Io: Send + Unpin + 'static, Addr: Send> + Send + 'static,
+    {
         let (sender, incoming) = mpsc::channel(64);
         let early_bytes = Arc::new(AtomicUsize::new(0));
         let early = Arc::clone(&early_bytes);
@@ -86,38 +101,6 @@ impl Peer {
         });
         Self {
             address,
-            incoming,
-            kept: VecDeque::new(),
-            early_bytes,
-            open: Some(open),
-            _tasks: tasks,
-        }
-    }
-
-    /// A peer on a Unix domain socket.
-    #[cfg(unix)]
-    pub async fn bind_socket(path: &std::path::Path) -> Self {
-        let listener = tokio::net::UnixListener::bind(path).unwrap();
-        let (sender, incoming) = mpsc::channel(64);
-        let early_bytes = Arc::new(AtomicUsize::new(0));
-        let early = Arc::clone(&early_bytes);
-        let mut tasks = JoinSet::new();
-        let (open, mut closed) = oneshot::channel();
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            for number in 0.. {
-                let (stream, _) = tokio::select! {
-                    biased;
-                    _ = &mut closed => break,
-                    accepted = listener.accept() => accepted.unwrap(),
-                };
-                connections.spawn(serve(stream, number, sender.clone(), Arc::clone(&early)));
-            }
-            drop(listener);
-            while connections.join_next().await.is_some() {}
-        });
-        Self {
-            address: path.display().to_string(),
             incoming,
             kept: VecDeque::new(),
             early_bytes,
@@ -158,9 +141,19 @@ impl Peer {
         incoming
     }
 
-    /// Bytes of requests that came while the request before them, on the same connection, was not answered yet.
+    /// Bytes of requests that have come while the request before them, on the same connection, is not answered yet.
     pub fn early_bytes(&self) -> usize {
         self.early_bytes.load(Ordering::SeqCst)
+    }
+
+    /// Waits until there are as many.
+    pub async fn early(&self, bytes: usize) {
+        let come = async {
+            while self.early_bytes() < bytes {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        within("calls before the answer", come).await;
     }
 
     /// Checks that no request is left: one of our own must be the next.
@@ -333,6 +326,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
 ) {
     let mut buffer = BytesMut::new();
     while let Some((path, headers, body)) = read_request(&mut stream, &mut buffer).await {
+        early_bytes.store(buffer.len(), Ordering::SeqCst);
         let (answer, mut what) = oneshot::channel();
         let incoming = Incoming {
             path,
@@ -349,7 +343,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
                 biased;
                 what = &mut what => break what,
                 read = stream.read_buf(&mut buffer) => match read {
-                    Ok(count) if count > 0 => early_bytes.fetch_add(count, Ordering::SeqCst),
+                    Ok(count) if count > 0 => early_bytes.store(buffer.len(), Ordering::SeqCst),
                     _ => return,
                 },
             };

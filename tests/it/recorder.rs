@@ -20,6 +20,7 @@ pub enum Callback {
     Registered(FrameworkId),
     Reregistered,
     Disconnected,
+    FrameworkRemoved(FrameworkId),
     Offers(Vec<Offer>),
     Rescinded(OfferId),
     Status(TaskStatus),
@@ -141,6 +142,10 @@ impl Scheduler for Recorder {
 
     async fn disconnected(&mut self, driver: &SchedulerHandle) {
         self.note(driver, Callback::Disconnected).await;
+    }
+
+    async fn framework_removed(&mut self, driver: &SchedulerHandle, id: FrameworkId) {
+        self.note(driver, Callback::FrameworkRemoved(id)).await;
     }
 
     async fn offer_rescinded(&mut self, driver: &SchedulerHandle, offer_id: OfferId) {

@@ -1,14 +1,20 @@
 //! How a framework comes and goes.
 
+use std::time::Duration;
+
 use mesos_framework::proto::{FrameworkId, FrameworkInfo, MasterInfo, Offer, TaskStatus};
 use mesos_framework::{
     ConnectionState, ErrorKind, Scheduler, SchedulerDriver, SchedulerHandle, Status, async_trait,
 };
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::cluster::{Cluster, content_type};
-use crate::framework::{Framework, PATIENCE, info};
+use crate::framework::{Framework, PATIENCE, Starting, info};
+use crate::hangs::Proxy;
+use crate::operator::{Api, tear_down};
 use crate::recorder::Callback;
+use crate::support::SOON;
 
 /// Keeps what `registered` tells, and stops.
 struct Guest(Option<oneshot::Sender<(FrameworkId, Option<MasterInfo>)>>);
@@ -88,7 +94,7 @@ async fn a_framework_that_was_torn_down_is_not_let_in_again() {
     framework.teardown().await;
     let refused = Framework::subscribe(&cluster.address(), again, |builder| builder).await;
     let error = refused.err().expect("the id is used up");
-    assert_eq!(error.kind(), ErrorKind::ErrorEvent);
+    assert_eq!(error.kind(), ErrorKind::FrameworkRemoved);
     let expected = format!(
         "master {} says: Framework has been removed",
         cluster.address()
@@ -112,7 +118,7 @@ async fn a_framework_without_failover_timeout_is_removed_when_its_scheduler_goes
         next = Framework::subscribe(&cluster.address(), info.clone(), |builder| builder).await;
     }
     let error = next.err().expect("the master sees it go");
-    assert_eq!(error.kind(), ErrorKind::ErrorEvent);
+    assert_eq!(error.kind(), ErrorKind::FrameworkRemoved);
     assert!(
         error
             .to_string()
@@ -142,5 +148,42 @@ async fn an_aborted_driver_leaves_the_framework_to_the_next() {
         "{rest:?}"
     );
     second.teardown().await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_first_subscribe_whose_answer_is_lost_leaves_a_framework_behind() {
+    let cluster = Cluster::start().await;
+    let proxy = Proxy::to(cluster.address()).await;
+    proxy.mute();
+    let info = info("twice");
+    let name = info.name.clone();
+    let api = Api::of_master(&cluster.address());
+    let named = async || {
+        let all = api.ask("GET_FRAMEWORKS").await;
+        let all = all["frameworks"].as_array().cloned().unwrap_or_default();
+        let is_it = |one: &Value| one["framework_info"]["name"] == name.as_str();
+        all.into_iter().filter(is_it).collect::<Vec<_>>()
+    };
+    let mut starting = Starting::new(info, |scheduler, info| {
+        SchedulerDriver::builder(scheduler, info, &proxy.address).backoff(SOON)
+    })
+    .unwrap();
+    while named().await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The master has answered; the connection breaks on the way.
+    proxy.cut();
+    proxy.forward();
+    let id = starting.registered().await.unwrap();
+    let both = named().await;
+    let is_known = |one: &Value| one["framework_info"]["id"]["value"] == id.value.as_str();
+    assert_eq!(both.len(), 2, "{both:?}");
+    assert_eq!(both.iter().filter(|one| is_known(one)).count(), 1);
+    for one in both.iter().filter(|one| !is_known(one)) {
+        let other = one["framework_info"]["id"]["value"].as_str().unwrap();
+        tear_down(&api, &other.into()).await;
+    }
+    starting.into_framework(id).teardown().await;
     cluster.shutdown().await;
 }

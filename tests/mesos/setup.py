@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Makes DIR/mesos-master, DIR/mesos-agent and DIR/mesos-containerizer: Apache Mesos 1.11.0, runnable.
+"""Makes DIR/mesos-master, DIR/mesos-agent and DIR/mesos-containerizer: Apache Mesos 1.11.0, runnable; and
+DIR/mesos-resources, which answers questions about its class `Resources`.
 
     python3 setup.py DIR
 
-Nothing is done if DIR is finished. See README.md for what must be installed.
+Of what is finished in DIR, nothing is done again but programs that are older than their
+sources. See README.md for what must be installed.
 """
 import collections
 import hashlib
@@ -81,11 +83,23 @@ def stubs(dest):
     stub(dest, "python", "libpython-stub.so", {"": python})
 
 
+def compile_programs(dest):
+    """Those that are missing or older than their sources; in place of one that may be running."""
+    for name in ("mesos_host", "mesos_resources"):
+        program, source = dest / name.replace("_", "-"), HERE / f"{name}.cpp"
+        if program.exists() and program.stat().st_mtime >= source.stat().st_mtime:
+            continue
+        new = program.with_suffix(".new")
+        run("g++", "-O1", "-rdynamic", "-pthread", "-Wl,--disable-new-dtags,-rpath,$ORIGIN", "-o", new, source, "-ldl")
+        new.replace(program)
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     dest = pathlib.Path(sys.argv[1]).resolve()
     if (dest / "mesos-agent").exists():
+        compile_programs(dest)
         return
     dest.mkdir(parents=True, exist_ok=True)
     if not (dest / ARCHIVE).exists():
@@ -95,12 +109,11 @@ def main():
         sys.exit(f"{ARCHIVE} has another SHA-256 than the archive for which this is written")
     with tarfile.open(dest / ARCHIVE) as archive:
         member = next(m for m in archive if m.name.endswith("/_scheduler.so"))
-        with archive.extractfile(member) as source, open(dest / "_scheduler.so", "wb") as target:
-            while block := source.read(1 << 20):
+        with archive.extractfile(member) as module, open(dest / "_scheduler.so", "wb") as target:
+            while block := module.read(1 << 20):
                 target.write(block)
     stubs(dest)
-    run("g++", "-O1", "-rdynamic", "-Wl,--disable-new-dtags,-rpath,$ORIGIN",
-        "-o", dest / "mesos-host", HERE / "mesos_host.cpp", "-ldl")
+    compile_programs(dest)
     for role in ("mesos-containerizer", "mesos-master", "mesos-agent"):
         link = dest / role
         link.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 //! What is queued, and under which subscription it goes out. No I/O.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -17,11 +18,14 @@ pub(super) struct Entry<C> {
     /// How long it is repeated for a peer that is not ready; set at its first such answer.
     pub(super) repeat_until: Option<Instant>,
     pub(super) is_teardown: bool,
+    /// It asks what became of others ([`Outbox::ask`](super::Outbox::ask)).
+    pub(super) is_question: bool,
     /// An answer was lost, and the call is repeated: it may have been carried out all the same.
     pub(super) may_have_arrived: bool,
     /// Room in the outbox, given back when the call ends. The library's own calls take none.
-    #[expect(dead_code, reason = "held for its drop")]
-    pub(super) room: Option<OwnedSemaphorePermit>,
+    room: Option<OwnedSemaphorePermit>,
+    /// Of the calls that were merged into this one.
+    merged: Vec<(Promise, Option<OwnedSemaphorePermit>)>,
 }
 
 impl<C> Entry<C> {
@@ -32,9 +36,25 @@ impl<C> Entry<C> {
             bounces: 0,
             repeat_until: None,
             is_teardown: false,
+            is_question: false,
             may_have_arrived: false,
             room,
+            merged: Vec::new(),
         }
+    }
+
+    /// Takes over what another call promised, which this one says too.
+    pub(super) fn take_over(&mut self, other: Self) {
+        self.merged.push((other.promise, other.room));
+        self.merged.extend(other.merged);
+    }
+
+    /// The call, and each that was merged into it, has ended.
+    pub(super) fn end(self, outcome: Outcome) {
+        for (promise, _room) in self.merged {
+            promise.keep(outcome.clone());
+        }
+        self.promise.keep(outcome);
     }
 
     /// The end of a call that is not sent (again).
@@ -48,7 +68,7 @@ impl<C> Entry<C> {
 
 #[derive(Debug)]
 pub(super) struct State<C> {
-    pub(super) session: Option<Session>,
+    pub(super) session: Option<Arc<Session>>,
     /// Generation of the subscription that is to be renewed, and whose loss is not told yet.
     pub(super) suspended: Option<u64>,
     pub(super) queue: VecDeque<Entry<C>>,
@@ -62,6 +82,7 @@ pub(super) struct State<C> {
     /// Whether another subscription will follow a lost one.
     pub(super) renewable: bool,
     pub(super) teardown_in_flight: bool,
+    pub(super) question_in_flight: bool,
     /// To be told what became of the teardown.
     pub(super) teardown_promises: Vec<Promise>,
 }
@@ -79,6 +100,7 @@ impl<C> State<C> {
             closing: false,
             renewable: true,
             teardown_in_flight: false,
+            question_in_flight: false,
             teardown_promises: Vec::new(),
         }
     }
@@ -90,8 +112,13 @@ impl<C> State<C> {
     }
 
     /// Whether the peer is still given time.
-    pub(super) fn is_paused(&mut self, now: Instant) -> bool {
-        self.paused_until = self.paused_until.filter(|until| now < *until);
+    pub(super) fn is_paused(&mut self) -> bool {
+        if self
+            .paused_until
+            .is_some_and(|until| until <= Instant::now())
+        {
+            self.paused_until = None;
+        }
         self.paused_until.is_some()
     }
 
@@ -102,10 +129,33 @@ impl<C> State<C> {
         Some(entry)
     }
 
+    /// Takes the next entry out if `merge` says that its call is part of another one now.
+    pub(super) fn pop_merged(&mut self, merge: impl FnOnce(&mut C) -> bool) -> Option<Entry<C>> {
+        let next = self.queue.front_mut()?;
+        if next.is_teardown || !merge(&mut next.call) {
+            return None;
+        }
+        self.pop()
+    }
+
     /// Puts an entry back that was sent before all that are queued, but for those that came back before it.
     pub(super) fn put_back(&mut self, entry: Entry<C>) {
         self.queue.insert(self.bounced, entry);
         self.bounced += 1;
+    }
+
+    /// The entry is in flight.
+    pub(super) fn took_off(&mut self, entry: &Entry<C>) {
+        self.in_flight += 1;
+        self.teardown_in_flight |= entry.is_teardown;
+        self.question_in_flight |= entry.is_question;
+    }
+
+    /// It is not any more.
+    pub(super) fn landed(&mut self, entry: &Entry<C>) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.teardown_in_flight &= !entry.is_teardown;
+        self.question_in_flight &= !entry.is_question;
     }
 
     /// Takes out the entries for which `is_out` holds.

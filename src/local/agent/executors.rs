@@ -8,17 +8,19 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use super::command_task;
-use super::state::{Agent, ExecutorState, Queued, Run, Timer};
-use crate::local::config::{EXECUTOR_HEARTBEAT_INTERVAL, HOST, duration_text};
+use super::log;
+use super::state::{Agent, Cause, ExecutorState, Queued, Run, Timer};
+use crate::local::config::{HOST, duration_text};
 use crate::local::master::is_terminal;
 use crate::local::messages::ToMaster;
+use crate::local::peer::Peer;
 use crate::local::stream::EventStream;
 use crate::proto::executor::{Event, call, event};
 use crate::proto::network_info::IpAddress;
 use crate::proto::task_status::Reason;
 use crate::proto::{
-    ContainerId, ContainerStatus, ExecutorId, FrameworkId, NetworkInfo, TaskGroupInfo, TaskId,
-    TaskInfo, TaskState,
+    ContainerId, ContainerStatus, ExecutorId, FrameworkId, NetworkInfo, Task, TaskGroupInfo,
+    TaskId, TaskInfo, TaskState,
 };
 
 impl Agent {
@@ -34,7 +36,10 @@ impl Agent {
         let Some(executor) = framework.and_then(|own| own.executors.get_mut(executor_id)) else {
             return;
         };
-        if executor.state == ExecutorState::Terminating {
+        if matches!(
+            executor.state,
+            ExecutorState::Terminating | ExecutorState::Terminated
+        ) {
             // The stream ends with this.
             stream.send(&event(event::Type::Shutdown));
             return;
@@ -48,9 +53,7 @@ impl Agent {
             executor_id: executor_id.clone(),
             container_id: executor.container_id.clone(),
         };
-        let next = self.now + EXECUTOR_HEARTBEAT_INTERVAL;
-        self.timers
-            .schedule(next, Timer::Heartbeat(run, subscription));
+        self.plan_heartbeat(run, subscription);
         self.give_up_unknown(framework_id, executor_id, call.unacknowledged_tasks);
         self.welcome(framework_id, executor_id, stream);
         for update in call.unacknowledged_updates {
@@ -59,8 +62,8 @@ impl Agent {
         self.give_queued(framework_id, executor_id);
     }
 
-    /// Takes over the stream, whose first event is SUBSCRIBED; or SHUTDOWN, if all that the executor was started for has
-    /// been killed before delivery.
+    /// Takes over the stream, whose first event is SUBSCRIBED; or SHUTDOWN, if nothing is left of what the executor was
+    /// started for.
     fn welcome(
         &mut self,
         framework_id: &FrameworkId,
@@ -68,6 +71,7 @@ impl Agent {
         stream: EventStream<Event>,
     ) {
         let agent_info = self.info.clone();
+        let is_needless = self.is_needless(framework_id, executor_id);
         let Some(framework) = self.frameworks.get_mut(framework_id) else {
             return;
         };
@@ -75,7 +79,7 @@ impl Agent {
         let Some(executor) = framework.executors.get_mut(executor_id) else {
             return;
         };
-        if executor.is_needless() {
+        if is_needless {
             executor.stream = Some(stream);
             self.shutdown_executor(framework_id, executor_id);
             return;
@@ -90,8 +94,17 @@ impl Agent {
                 parent: None,
             }),
         });
+        log::event(executor_id, &subscribed);
         stream.send(&subscribed);
         executor.stream = Some(stream);
+    }
+
+    /// Whether it has no task, and never told of one (MESOS-8411).
+    pub(super) fn is_needless(&self, framework_id: &FrameworkId, executor_id: &ExecutorId) -> bool {
+        let framework = self.frameworks.get(framework_id);
+        let executor = framework.and_then(|own| own.executors.get(executor_id));
+        executor.is_some_and(|own| !own.has_spoken)
+            && self.live_tasks(framework_id, executor_id).is_empty()
     }
 
     /// Gives up tasks that were sent to the executor and that it never got.
@@ -131,6 +144,20 @@ impl Agent {
     }
 
     fn give_queued(&mut self, framework_id: &FrameworkId, executor_id: &ExecutorId) {
+        let framework = self.frameworks.get(framework_id);
+        let Some(executor) = framework.and_then(|own| own.executors.get(executor_id)) else {
+            return;
+        };
+        if executor.queued.is_empty() || executor.state != ExecutorState::Running {
+            return;
+        }
+        if !self.link_volumes(framework_id, executor_id) {
+            self.give_linked(framework_id, executor_id);
+        }
+    }
+
+    /// Gives an executor what waits for it.
+    pub(super) fn give_linked(&mut self, framework_id: &FrameworkId, executor_id: &ExecutorId) {
         let framework = self.frameworks.get_mut(framework_id);
         let Some(executor) = framework.and_then(|own| own.executors.get_mut(executor_id)) else {
             return;
@@ -138,7 +165,6 @@ impl Agent {
         if executor.queued.is_empty() || executor.state != ExecutorState::Running {
             return;
         }
-        executor.was_used = true;
         let queued = std::mem::take(&mut executor.queued);
         let Some(stream) = &executor.stream else {
             return;
@@ -149,12 +175,14 @@ impl Agent {
                 group.launch_group = Some(event::LaunchGroup {
                     task_group: TaskGroupInfo { tasks },
                 });
+                log::event(executor_id, &group);
                 stream.send(&group);
                 continue;
             }
             for task in tasks {
                 let mut launch = event(event::Type::Launch);
                 launch.launch = Some(event::Launch { task });
+                log::event(executor_id, &launch);
                 stream.send(&launch);
             }
         }
@@ -168,7 +196,13 @@ impl Agent {
     ) {
         let framework = self.frameworks.get(framework_id);
         let executor = framework.and_then(|own| own.executors.get(executor_id));
-        if executor.is_some_and(|own| own.state == ExecutorState::Running) {
+        let is_valid = executor.is_some_and(|own| own.state == ExecutorState::Running);
+        self.counters.note(if is_valid {
+            "valid_framework_messages"
+        } else {
+            "invalid_framework_messages"
+        });
+        if is_valid {
             let mut message = event(event::Type::Message);
             message.message = Some(event::Message { data });
             self.send_to_executor(framework_id, executor_id, &message);
@@ -176,18 +210,31 @@ impl Agent {
     }
 
     pub(super) fn heartbeat(&mut self, run: Run, subscription: u64) {
+        let reader = Peer::Executor(run.framework_id.clone(), run.executor_id.clone());
+        let is_withheld = self.config.wire.are_heartbeats_withheld(&reader);
         let Some(executor) = self.executor_of(&run) else {
             return;
         };
         if executor.subscriptions != subscription {
             return;
         }
-        if let Some(stream) = &executor.stream {
+        if let Some(stream) = executor.stream.as_ref().filter(|_| !is_withheld) {
             stream.send(&event(event::Type::Heartbeat));
         }
-        let next = self.now + EXECUTOR_HEARTBEAT_INTERVAL;
+        self.plan_heartbeat(run, subscription);
+    }
+
+    fn plan_heartbeat(&mut self, run: Run, subscription: u64) {
+        let next = self.now + self.config.timeouts.executor_heartbeat;
         self.timers
             .schedule(next, Timer::Heartbeat(run, subscription));
+    }
+
+    /// The executor runs as this process.
+    pub(super) fn process_started(&mut self, run: &Run, process: Option<i32>) {
+        if let Some(executor) = self.executor_of(run) {
+            executor.process = process;
+        }
     }
 
     pub(super) fn registration_timeout(&mut self, run: &Run) {
@@ -197,37 +244,74 @@ impl Agent {
         };
         if executor.state == ExecutorState::Registering {
             let why = format!("Executor did not register within {timeout}");
-            executor.cause = Some((Reason::ExecutorRegistrationTimeout, why));
+            executor.cause = Some(Cause {
+                state: TaskState::TaskFailed,
+                reason: Reason::ExecutorRegistrationTimeout,
+                message: why,
+            });
             executor.state = ExecutorState::Terminating;
             executor.kill.cancel();
         }
     }
 
+    /// The executor's container cannot be launched; its end follows.
+    pub(in crate::local) fn launch_failed(&mut self, run: &Run, why: &str) {
+        self.counters.note("container_launch_errors");
+        if let Some(executor) = self.executor_of(run) {
+            executor.cause = Some(Cause {
+                state: TaskState::TaskFailed,
+                reason: Reason::ContainerLaunchFailed,
+                message: format!("Failed to launch container: {why}"),
+            });
+        }
+    }
+
     /// The executor's container has ended with this raw wait status, and so have its tasks.
     pub(in crate::local) fn container_ended(&mut self, run: &Run, status: i32) {
-        if self.executor_of(run).is_none() {
-            return;
-        }
-        let framework = self.frameworks.get_mut(&run.framework_id);
-        let Some(executor) = framework.and_then(|own| own.executors.remove(&run.executor_id))
-        else {
+        let Some(executor) = self.executor_of(run) else {
             return;
         };
-        if !executor.is_generated {
+        executor.state = ExecutorState::Terminated;
+        executor.stream = None;
+        executor.queued.clear();
+        let (is_generated, cause) = (executor.is_generated, executor.cause.take());
+        self.counters.note("executors_terminated");
+        // While it recovers, an agent knows no master to tell.
+        if !is_generated && !self.is_recovering() {
             self.outbox.push(ToMaster::ExecutorExited {
                 framework_id: run.framework_id.clone(),
                 executor_id: run.executor_id.clone(),
                 status,
             });
         }
-        let cause = executor.cause;
-        let (reason, why) =
-            cause.unwrap_or_else(|| (Reason::ExecutorTerminated, "Executor terminated".to_owned()));
-        for task_id in self.live_tasks(&run.framework_id, &run.executor_id) {
-            let failed = TaskState::TaskFailed;
-            self.agent_update(&run.framework_id, &task_id, failed, reason, &why);
+        let cause = cause.unwrap_or_else(|| Cause {
+            state: TaskState::TaskFailed,
+            reason: Reason::ExecutorTerminated,
+            message: "Executor terminated".to_owned(),
+        });
+        let (id, why) = (&run.framework_id, &cause.message);
+        for task_id in self.live_tasks(id, &run.executor_id) {
+            self.agent_update(id, &task_id, cause.state, cause.reason, why);
         }
-        self.forget_idle(&run.framework_id);
+        self.forget_terminated(id, &run.executor_id);
+    }
+
+    /// Forgets an executor that has ended, once nothing is left to be acknowledged of its tasks; and its framework with
+    /// its last.
+    pub(super) fn forget_terminated(
+        &mut self,
+        framework_id: &FrameworkId,
+        executor_id: &ExecutorId,
+    ) {
+        let has_tasks = self.tasks_of(framework_id, executor_id).next().is_some();
+        if let Some(framework) = self.frameworks.get_mut(framework_id)
+            && let Some(executor) = framework.executors.get(executor_id)
+            && executor.state == ExecutorState::Terminated
+            && !has_tasks
+        {
+            framework.executors.remove(executor_id);
+        }
+        self.forget_idle(framework_id);
     }
 
     pub(super) fn send_to_executor(
@@ -239,18 +323,32 @@ impl Agent {
         let framework = self.frameworks.get(framework_id);
         let executor = framework.and_then(|own| own.executors.get(executor_id));
         if let Some(stream) = executor.and_then(|executor| executor.stream.as_ref()) {
+            log::event(executor_id, event);
             stream.send(event);
         }
     }
 
-    fn live_tasks(&self, framework_id: &FrameworkId, executor_id: &ExecutorId) -> Vec<TaskId> {
+    pub(super) fn live_tasks(
+        &self,
+        framework_id: &FrameworkId,
+        executor_id: &ExecutorId,
+    ) -> Vec<TaskId> {
+        self.tasks_of(framework_id, executor_id)
+            .filter(|task| !is_terminal(task.state()))
+            .map(|task| task.task_id.clone())
+            .collect()
+    }
+
+    fn tasks_of(
+        &self,
+        framework_id: &FrameworkId,
+        executor_id: &ExecutorId,
+    ) -> impl Iterator<Item = &Task> {
         let first = (framework_id.clone(), TaskId::default());
         let own = self.tasks.range(first..);
-        own.take_while(|((id, _), _)| id == framework_id)
-            .filter(|(_, task)| command_task::executor_id(task) == *executor_id)
-            .filter(|(_, task)| !is_terminal(task.state()))
-            .map(|((_, task_id), _)| task_id.clone())
-            .collect()
+        own.take_while(move |((id, _), _)| id == framework_id)
+            .map(|(_, task)| task)
+            .filter(move |task| command_task::executor_id(task) == *executor_id)
     }
 
     fn queued_tasks(

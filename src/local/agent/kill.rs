@@ -59,7 +59,10 @@ impl Agent {
         let Some(executor) = framework.and_then(|own| own.executors.get_mut(executor_id)) else {
             return;
         };
-        if executor.state == ExecutorState::Terminating {
+        if matches!(
+            executor.state,
+            ExecutorState::Terminating | ExecutorState::Terminated
+        ) {
             return;
         }
         executor.state = ExecutorState::Terminating;
@@ -84,6 +87,9 @@ impl Agent {
             return;
         };
         framework.is_terminating = true;
+        framework
+            .executors
+            .retain(|_, executor| executor.state != ExecutorState::Terminated);
         let executors: Vec<ExecutorId> = framework.executors.keys().cloned().collect();
         self.updates.retain(|(id, _), _| id != framework_id);
         self.tasks.retain(|(id, _), _| id != framework_id);

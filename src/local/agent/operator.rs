@@ -4,17 +4,20 @@
 
 use std::sync::Arc;
 
-use hyper::{StatusCode, header};
+use hyper::{Method, StatusCode, header};
 
+use super::endpoint::not_recovered;
+use super::files;
 use super::state::Agent;
 use crate::codec::ContentType;
 use crate::local::core::Core;
 use crate::local::http::{self, ApiRequest, Reply, Wording};
 use crate::local::master::is_terminal;
 use crate::local::operator::{self, Lists};
+use crate::local::world::World;
 use crate::proto::agent::response::{
-    GetAgent, GetExecutors, GetFrameworks, GetHealth, GetState, GetTasks, GetVersion,
-    get_executors, get_frameworks,
+    GetAgent, GetExecutors, GetFrameworks, GetHealth, GetLoggingLevel, GetMetrics, GetOperations,
+    GetState, GetTasks, GetVersion, get_executors, get_frameworks,
 };
 use crate::proto::agent::{Call, Response, call, response};
 use crate::proto::{FrameworkId, TaskId};
@@ -37,13 +40,23 @@ const LISTS: &Lists = &[
 const WORDING: Wording = Wording {
     content_types: "application/json or application/x-protobuf or application/recordio",
     message: "a protobuf object",
+    conversion: "",
 };
 
 pub(super) fn answer(core: &Arc<Core>, index: usize, request: &ApiRequest) -> Reply {
-    let (kind, content_type) = match checked(request) {
+    let is_recovering = |world: &World| world.agents.get(index).is_some_and(Agent::is_recovering);
+    if core.look(is_recovering) {
+        return not_recovered();
+    }
+    let (kind, call, content_type) = match checked(request) {
         Ok(checked) => checked,
         Err(refusal) => return refusal,
     };
+    match files::answer(core, index, &call) {
+        Some(Ok(response)) => return operator::content(content_type, &response, LISTS),
+        Some(Err(refusal)) => return refusal,
+        None => {}
+    }
     core.run(|world| {
         let agent = world.agents.get(index);
         let response = agent.map(|agent| agent.report(kind));
@@ -56,7 +69,16 @@ pub(super) fn answer(core: &Arc<Core>, index: usize, request: &ApiRequest) -> Re
 }
 
 /// `Accept` is looked at before the body is.
-fn checked(request: &ApiRequest) -> Result<(call::Type, ContentType), Reply> {
+fn checked(request: &ApiRequest) -> Result<(call::Type, Call, ContentType), Reply> {
+    let is_streamed = |value: &header::HeaderValue| value == "application/recordio";
+    let sent = request.headers.get(header::CONTENT_TYPE);
+    if request.method == Method::POST
+        && sent.is_some_and(is_streamed)
+        && !request.headers.contains_key("message-content-type")
+    {
+        let text = "Expecting 'Message-Content-Type' to be set for streaming requests";
+        return Err(Reply::bad_request(text));
+    }
     let sent = http::content_type(request, &WORDING)?;
     let accepted = http::acceptable(&request.headers);
     let is_streaming = accepted.is_err() && accepts_recordio(request);
@@ -66,14 +88,21 @@ fn checked(request: &ApiRequest) -> Result<(call::Type, ContentType), Reply> {
     }
     let call: Call = http::read_body(request, sent, &WORDING)?;
     let kind = call.r#type.and_then(|kind| call::Type::try_from(kind).ok());
-    let kind = kind.ok_or_else(|| {
-        Reply::bad_request("Failed to validate agent::Call: Expecting 'type' to be present")
-    })?;
+    let expecting = |what: &str| operator::expecting("agent::Call", what);
+    let kind = kind.ok_or_else(|| expecting("type"))?;
+    match kind {
+        call::Type::GetMetrics if call.get_metrics.is_none() => {
+            return Err(expecting("get_metrics"));
+        }
+        call::Type::ListFiles if call.list_files.is_none() => return Err(expecting("list_files")),
+        call::Type::ReadFile if call.read_file.is_none() => return Err(expecting("read_file")),
+        _ => {}
+    }
     let name = kind.as_str_name();
     let streaming = format!("Streaming response is not supported for {name} call");
     let content_type =
         accepted.map_err(|_| Reply::status(StatusCode::NOT_ACCEPTABLE, streaming))?;
-    Ok((kind, content_type))
+    Ok((kind, call, content_type))
 }
 
 fn accepts_recordio(request: &ApiRequest) -> bool {
@@ -84,48 +113,29 @@ fn accepts_recordio(request: &ApiRequest) -> bool {
 impl Agent {
     /// The answer to a question; `None` if it is not covered.
     fn report(&self, kind: call::Type) -> Option<Response> {
-        let mut response = Response::default();
-        let kind = match kind {
-            call::Type::GetHealth => {
-                response.get_health = Some(GetHealth { healthy: true });
-                response::Type::GetHealth
-            }
-            call::Type::GetVersion => {
-                let version_info = operator::version();
-                response.get_version = Some(GetVersion { version_info });
-                response::Type::GetVersion
-            }
-            call::Type::GetState => {
-                response.get_state = Some(GetState {
-                    get_tasks: Some(self.get_tasks()),
-                    get_executors: Some(self.get_executors()),
-                    get_frameworks: Some(self.get_frameworks()),
-                });
-                response::Type::GetState
-            }
-            call::Type::GetFrameworks => {
-                response.get_frameworks = Some(self.get_frameworks());
-                response::Type::GetFrameworks
-            }
-            call::Type::GetExecutors => {
-                response.get_executors = Some(self.get_executors());
-                response::Type::GetExecutors
-            }
-            call::Type::GetTasks => {
-                response.get_tasks = Some(self.get_tasks());
-                response::Type::GetTasks
-            }
-            call::Type::GetAgent => {
-                response.get_agent = Some(GetAgent {
-                    agent_info: Some(self.info.clone()),
-                    ..Default::default()
-                });
-                response::Type::GetAgent
-            }
-            _ => return None,
-        };
-        response.r#type = Some(kind.into());
-        Some(response)
+        let operations = self.operations.values();
+        operator::answers!(kind, {
+            GetHealth => get_health: GetHealth { healthy: true },
+            GetVersion => get_version: GetVersion { version_info: operator::version() },
+            GetState => get_state: GetState {
+                get_tasks: Some(self.get_tasks()),
+                get_executors: Some(self.get_executors()),
+                get_frameworks: Some(self.get_frameworks()),
+            },
+            GetFrameworks => get_frameworks: self.get_frameworks(),
+            GetExecutors => get_executors: self.get_executors(),
+            GetTasks => get_tasks: self.get_tasks(),
+            GetOperations => get_operations: GetOperations {
+                operations: operations.map(|own| own.operation.clone()).collect(),
+            },
+            GetLoggingLevel => get_logging_level: GetLoggingLevel { level: 0 },
+            GetMetrics => get_metrics: GetMetrics { metrics: operator::metrics(self.metrics()) },
+            GetAgent => get_agent: GetAgent {
+                agent_info: Some(self.info.clone()),
+                drain_config: self.drain_config,
+                ..Default::default()
+            },
+        })
     }
 
     fn get_frameworks(&self) -> GetFrameworks {

@@ -8,15 +8,15 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::command_task::command_executor;
+use super::drain::REFUSAL;
+use super::life::Phase;
 use super::state::{Agent, Executor, ExecutorState, Framework, Queued, Run, Timer};
 use crate::local::master::task_of;
 use crate::local::messages::{self, ToMaster};
 use crate::proto::task_status::Reason;
-use crate::proto::{ExecutorInfo, FrameworkId, TaskId, TaskState, executor_info};
-
-const DEFAULT_EXECUTOR: &str = "The default executor is not covered by this version of the local \
-                                cluster: use an executor of type CUSTOM";
-const URIS: &str = "URIs are not covered by this version of the local cluster";
+use crate::proto::{
+    ExecutorId, ExecutorInfo, FrameworkId, TaskId, TaskInfo, TaskState, container_info,
+};
 
 /// The executor that tasks are to run under.
 struct Requested {
@@ -38,8 +38,34 @@ impl Requested {
     }
 }
 
+/// Why the limits of a task cannot be kept, if it has some: there are no cgroups here.
+///
+/// Source: `Slave::validateResourceLimitsAndIsolators`, `src/slave/slave.cpp`.
+fn unlimitable(task: &TaskInfo) -> Option<&'static str> {
+    let container = task.container.as_ref();
+    if container.is_some_and(|own| own.r#type() == container_info::Type::Docker) {
+        return None;
+    }
+    if task.limits.contains_key("cpus") {
+        return Some(
+            "CPU limits can only be set on tasks launched in Mesos containers when the agent has loaded the 'cgroups/cpu' isolator",
+        );
+    }
+    task.limits.contains_key("mem").then_some(
+        "Memory limits can only be set on tasks launched in Mesos containers when the agent has loaded the 'cgroups/mem' isolator",
+    )
+}
+
 impl Agent {
     pub(super) fn run(&mut self, run: messages::Run) {
+        if matches!(self.phase, Phase::Recovering | Phase::Terminating) {
+            return;
+        }
+        if run.tasks.is_empty() {
+            // The master goes on counting the executor of such a group.
+            tracing::warn!(framework_id = %run.framework_id, "task group ignored: it has no tasks");
+            return;
+        }
         let id = run.framework_id.clone();
         let framework = self.frameworks.entry(id.clone());
         let framework = framework.or_insert_with(|| Framework::new(run.framework.clone()));
@@ -58,6 +84,20 @@ impl Agent {
             self.tasks.insert((id.clone(), task.task_id.clone()), kept);
             task_ids.push(task.task_id.clone());
         }
+        if let Some(why) = run.tasks.iter().find_map(unlimitable) {
+            for task_id in &task_ids {
+                self.drop_task(&id, task_id, Reason::GcError, why);
+            }
+            return;
+        }
+        if self.drain_config.is_some() {
+            let (state, reason) = (self.dropped_state(&id), Reason::AgentDraining);
+            self.refuse(&id, &task_ids, state, reason, REFUSAL);
+            if run.launches_executor && !executor.is_generated {
+                self.executor_never_started(id, executor_id);
+            }
+            return;
+        }
         let queued = Queued {
             tasks: run.tasks,
             is_group: run.is_group,
@@ -68,8 +108,9 @@ impl Agent {
             .and_then(|framework| framework.executors.get(&executor_id))
             .map(|executor| executor.state);
         let why = match (state, run.launches_executor) {
-            (Some(ExecutorState::Terminating), _) => "Executor terminating",
             (Some(_), true) => "Master wants to launch executor, but one already exists",
+            (Some(ExecutorState::Terminating), false) => "Executor terminating",
+            (Some(ExecutorState::Terminated), false) => "Executor terminated",
             (None, false) => "No executor is expected to launch and there is none running",
             (Some(_), false) => {
                 self.give(&id, &executor_id, queued);
@@ -82,6 +123,9 @@ impl Agent {
         };
         let state = self.dropped_state(&id);
         self.refuse(&id, &task_ids, state, Reason::ExecutorTerminated, why);
+        if run.launches_executor && !executor.is_generated {
+            self.executor_never_started(id, executor_id);
+        }
     }
 
     fn refuse(
@@ -97,6 +141,15 @@ impl Agent {
         }
     }
 
+    /// Tells the end of an executor that the master counts on; nobody knows its status.
+    fn executor_never_started(&mut self, framework_id: FrameworkId, executor_id: ExecutorId) {
+        self.outbox.push(ToMaster::ExecutorExited {
+            framework_id,
+            executor_id,
+            status: -1,
+        });
+    }
+
     fn start_executor(&mut self, framework_id: &FrameworkId, requested: Requested, first: Queued) {
         let Requested { info, is_generated } = requested;
         let run = Run {
@@ -104,37 +157,16 @@ impl Agent {
             executor_id: info.executor_id.clone(),
             container_id: Uuid::new_v4().to_string(),
         };
-        let command = info.command.clone().unwrap_or_default();
-        let refusal = if info.r#type() == executor_info::Type::Default {
-            Some(DEFAULT_EXECUTOR)
-        } else if command.uris.is_empty() {
-            None
-        } else {
-            Some(URIS)
-        };
-        if let Some(why) = refusal {
-            // Mesos gets as far as a container whose launch fails; nobody knows its status.
-            let ids: Vec<_> = first.tasks.into_iter().map(|task| task.task_id).collect();
-            if !is_generated {
-                self.outbox.push(ToMaster::ExecutorExited {
-                    framework_id: framework_id.clone(),
-                    executor_id: run.executor_id,
-                    status: -1,
-                });
-            }
-            let reason = Reason::ContainerLaunchFailed;
-            self.refuse(framework_id, &ids, TaskState::TaskFailed, reason, why);
-            return;
-        }
         let executor = Executor {
             info,
             is_generated,
             container_id: run.container_id.clone(),
+            process: None,
             state: ExecutorState::Registering,
             stream: None,
             subscriptions: 0,
             queued: VecDeque::from([first]),
-            was_used: false,
+            has_spoken: false,
             kill: CancellationToken::new(),
             cause: None,
         };

@@ -9,20 +9,20 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::state::{Agent, Executor, Run};
-use crate::builtin::process::variables;
-use crate::local::config::{HOST, RECOVERY_TIMEOUT, SUBSCRIPTION_BACKOFF_MAX, duration_text};
-use crate::proto::{CommandInfo, ExecutorInfo};
-
-/// What an executor finds on its `PATH` if nobody set one.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+use super::volumes::Link;
+use crate::builtin::Kind;
+use crate::builtin::process::{DEFAULT_PATH, variables};
+use crate::local::config::{HOST, duration_text};
+use crate::local::tokens::{self, Claims};
+use crate::proto::{CommandInfo, ExecutorInfo, executor_info};
 
 /// What runs in a container.
 #[derive(Debug)]
 pub(in crate::local) enum Program {
-    /// A child process.
+    /// A child process, unless a factory of the user's stands in for it.
     Child(CommandInfo),
-    /// The built-in executor of a command task, in this process.
-    CommandExecutor,
+    /// A built-in executor, in this process.
+    BuiltIn(Kind),
 }
 
 /// A container to be started.
@@ -32,7 +32,10 @@ pub(in crate::local) struct Launch {
     pub(in crate::local) agent: usize,
     pub(in crate::local) run: Run,
     pub(in crate::local) sandbox: PathBuf,
+    /// Volumes to be linked into the sandbox.
+    pub(in crate::local) volumes: Vec<Link>,
     pub(in crate::local) program: Program,
+    pub(in crate::local) executor: ExecutorInfo,
     /// All of it: nothing is inherited.
     pub(in crate::local) environment: BTreeMap<String, String>,
     /// Cancelled to have all its processes killed.
@@ -48,27 +51,48 @@ impl Agent {
         let mut environment = self.environment(run, info, &sandbox)?;
         environment.extend(self.config.executor_environment.clone());
         environment.extend(variables(&command));
+        if let Some(key) = &self.config.token_key {
+            let claims = Claims::of(&run.framework_id, &run.executor_id, &run.container_id);
+            environment.insert(tokens::VARIABLE.to_owned(), key.issue(&claims));
+        }
         let path = environment.entry("PATH".to_owned());
         path.or_insert_with(|| DEFAULT_PATH.to_owned());
         Some(Launch {
             agent: self.index,
             run: run.clone(),
             sandbox,
+            volumes: self.first_links(run, executor),
             program: if executor.is_generated {
-                Program::CommandExecutor
+                Program::BuiltIn(Kind::Command)
+            } else if info.r#type() == executor_info::Type::Default {
+                Program::BuiltIn(Kind::Default)
             } else {
                 Program::Child(command)
             },
+            executor: info.clone(),
             environment,
             kill: executor.kill.clone(),
         })
     }
 
-    fn sandbox(&self, run: &Run) -> Option<PathBuf> {
-        let agent_id = self.id()?;
+    /// As `--work_dir` of the agent.
+    pub(super) fn work_directory(&self) -> PathBuf {
         let mut path = self.config.work_directory.join("agents");
         path.push(self.index.to_string());
-        path.extend(["work", "slaves", &agent_id.value]);
+        path.push("work");
+        path
+    }
+
+    /// Where the sandboxes are, in `frameworks`.
+    pub(super) fn agent_directory(&self) -> Option<PathBuf> {
+        let agent_id = self.id()?;
+        let mut path = self.work_directory();
+        path.extend(["slaves", &agent_id.value]);
+        Some(path)
+    }
+
+    pub(super) fn sandbox(&self, run: &Run) -> Option<PathBuf> {
+        let mut path = self.agent_directory()?;
         path.extend(["frameworks", &run.framework_id.value]);
         path.extend(["executors", &run.executor_id.value]);
         path.extend(["runs", &run.container_id]);
@@ -109,11 +133,18 @@ impl Agent {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
+        if let Some(socket) = self.config.domain_socket(self.index) {
+            let socket = socket.display().to_string();
+            environment.insert("MESOS_DOMAIN_SOCKET".to_owned(), socket);
+        }
         if is_checkpointing {
-            let recovery = ("MESOS_RECOVERY_TIMEOUT", RECOVERY_TIMEOUT);
-            let backoff = ("MESOS_SUBSCRIPTION_BACKOFF_MAX", SUBSCRIPTION_BACKOFF_MAX);
-            for (name, value) in [recovery, backoff] {
-                environment.insert(name.to_owned(), value.to_owned());
+            let timeouts = &self.config.timeouts;
+            let backoff = timeouts.executor_reregistration;
+            for (name, value) in [
+                ("MESOS_RECOVERY_TIMEOUT", timeouts.recovery),
+                ("MESOS_SUBSCRIPTION_BACKOFF_MAX", backoff),
+            ] {
+                environment.insert(name.to_owned(), duration_text(value));
             }
         }
         Some(environment)

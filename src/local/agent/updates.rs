@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 use super::command_task;
 use super::executors::{container_status, event};
+use super::life::Phase;
+use super::metrics;
 use super::state::{Agent, Timer};
 use crate::local::config::UPDATE_RETRY_INTERVAL_MAX;
 use crate::local::master::{is_terminal, remember_status, timestamp};
@@ -18,7 +20,7 @@ use crate::local::messages::ToMaster;
 use crate::proto::executor::event;
 use crate::proto::framework_info::{Capability, capability};
 use crate::proto::task_status::{Reason, Source};
-use crate::proto::{ExecutorId, FrameworkId, TaskId, TaskState, TaskStatus};
+use crate::proto::{ExecutorId, FrameworkId, FrameworkInfo, TaskId, TaskState, TaskStatus};
 
 /// The updates of one task.
 #[derive(Debug, Default)]
@@ -33,7 +35,36 @@ pub(super) struct UpdateStream {
     is_terminated: bool,
 }
 
+/// The updates of one task as they are kept on the disk.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::local) struct CheckpointedUpdates {
+    pub(in crate::local) task_id: TaskId,
+    /// Not acknowledged, in their order.
+    pub(in crate::local) pending: Vec<TaskStatus>,
+    /// The uuids of all that ever came.
+    pub(in crate::local) received: Vec<Bytes>,
+    pub(in crate::local) is_terminated: bool,
+}
+
 impl UpdateStream {
+    pub(super) fn checkpoint(&self, task_id: &TaskId) -> CheckpointedUpdates {
+        CheckpointedUpdates {
+            task_id: task_id.clone(),
+            pending: self.pending.iter().cloned().collect(),
+            received: self.received.iter().cloned().collect(),
+            is_terminated: self.is_terminated,
+        }
+    }
+
+    pub(super) fn recovered(checkpointed: CheckpointedUpdates) -> Self {
+        Self {
+            pending: checkpointed.pending.into(),
+            received: checkpointed.received.into_iter().collect(),
+            interval: Duration::ZERO,
+            is_terminated: checkpointed.is_terminated,
+        }
+    }
+
     /// Whether an update is in flight.
     pub(super) fn is_waiting(&self) -> bool {
         !self.pending.is_empty()
@@ -51,11 +82,13 @@ impl Agent {
         let own_id = self.info.id.clone();
         if status.agent_id.is_some() && status.agent_id != own_id {
             tracing::warn!(task_id = %status.task_id, "update for another agent dropped");
+            self.counters.note("invalid_status_updates");
             return;
         }
         status.agent_id = own_id;
         let is_known = self.is_task_of(framework_id, executor_id, &status.task_id);
         if is_known {
+            self.has_spoken(framework_id, executor_id);
             status.container_status =
                 Some(self.container_status(framework_id, executor_id, status.container_status));
         }
@@ -81,26 +114,59 @@ impl Agent {
         let key = (framework_id.clone(), task_id.clone());
         let executor_id = self.tasks.get(&key).map(command_task::executor_id);
         let status = TaskStatus {
+            executor_id,
+            ..self.own_status(task_id, state, reason, message)
+        };
+        self.take_update(framework_id, status);
+    }
+
+    /// Refuses a task before anything is done for its executor, which is not named.
+    pub(super) fn drop_task(
+        &mut self,
+        framework_id: &FrameworkId,
+        task_id: &TaskId,
+        reason: Reason,
+        message: &str,
+    ) {
+        let state = self.dropped_state(framework_id);
+        let status = self.own_status(task_id, state, reason, message);
+        self.take_update(framework_id, status);
+    }
+
+    fn own_status(
+        &self,
+        task_id: &TaskId,
+        state: TaskState,
+        reason: Reason,
+        message: &str,
+    ) -> TaskStatus {
+        TaskStatus {
             task_id: task_id.clone(),
             state: state.into(),
             message: Some(message.to_owned()),
             source: Some(Source::Agent.into()),
             reason: Some(reason.into()),
             agent_id: self.info.id.clone(),
-            executor_id,
             uuid: Some(Bytes::copy_from_slice(Uuid::new_v4().as_bytes())),
             ..Default::default()
-        };
-        self.take_update(framework_id, status);
+        }
     }
 
     fn take_update(&mut self, framework_id: &FrameworkId, mut status: TaskStatus) {
         let framework = self.frameworks.get(framework_id);
-        if framework.is_none_or(|framework| framework.is_terminating) {
+        let Some(framework) = framework.filter(|framework| !framework.is_terminating) else {
+            self.counters.note("invalid_status_updates");
             return;
-        }
+        };
+        self.counters.note("valid_status_updates");
+        self.mark_drained(&framework.info, &mut status);
         status.timestamp.get_or_insert_with(timestamp);
         let key = (framework_id.clone(), status.task_id.clone());
+        self.queue_update(&key, status);
+    }
+
+    /// Takes an update into the task's line, unless it has been there before.
+    pub(super) fn queue_update(&mut self, key: &(FrameworkId, TaskId), status: TaskStatus) {
         let uuid = status.uuid.clone().unwrap_or_default();
         let stream = self.updates.entry(key.clone()).or_default();
         if stream.is_terminated || !stream.received.insert(uuid) {
@@ -112,17 +178,28 @@ impl Agent {
         let kept = status.clone();
         stream.pending.push_back(status);
         let is_first = stream.pending.len() == 1;
-        if let Some(task) = self.tasks.get_mut(&key) {
+        if let Some(task) = self.tasks.get_mut(key) {
+            if stream.is_terminated {
+                metrics::ended(&self.counters, state);
+            }
             task.state = state.into();
             remember_status(task, kept);
         }
+        if is_terminal(state)
+            && let Some(executor_id) = self.tasks.get(key).map(command_task::executor_id)
+        {
+            self.unlink_volumes(&key.0, &executor_id, &key.1);
+        }
         if is_first {
-            self.deliver(framework_id, &key.1, self.config.update_retry_interval);
+            self.deliver(&key.0, &key.1, self.config.update_retry_interval);
         }
     }
 
-    /// Sends the update in flight, and plans to do so again.
+    /// Sends the update in flight, and plans to do so again. An agent that is not registered keeps it until it is.
     fn deliver(&mut self, framework_id: &FrameworkId, task_id: &TaskId, interval: Duration) {
+        if self.phase != Phase::Running {
+            return;
+        }
         let key = (framework_id.clone(), task_id.clone());
         let Some(stream) = self.updates.get_mut(&key) else {
             return;
@@ -187,8 +264,10 @@ impl Agent {
         };
         if is_terminal(status.state()) {
             self.updates.remove(&key);
-            self.tasks.remove(&key);
-            self.forget_idle(&key.0);
+            match self.tasks.remove(&key) {
+                Some(task) => self.forget_terminated(&key.0, &command_task::executor_id(&task)),
+                None => self.forget_idle(&key.0),
+            }
         } else {
             self.deliver(&key.0, &key.1, self.config.update_retry_interval);
         }
@@ -196,14 +275,14 @@ impl Agent {
 
     /// DROPPED, or LOST for frameworks that do not know it.
     pub(super) fn dropped_state(&self, framework_id: &FrameworkId) -> TaskState {
-        let aware = Capability {
-            r#type: Some(capability::Type::PartitionAware.into()),
-        };
-        match self.frameworks.get(framework_id) {
-            Some(framework) if framework.info.capabilities.contains(&aware) => {
-                TaskState::TaskDropped
-            }
-            _ => TaskState::TaskLost,
+        let framework = self.frameworks.get(framework_id);
+        framework.map_or(TaskState::TaskLost, |own| dropped_state(&own.info))
+    }
+
+    fn has_spoken(&mut self, framework_id: &FrameworkId, executor_id: &ExecutorId) {
+        let framework = self.frameworks.get_mut(framework_id);
+        if let Some(executor) = framework.and_then(|own| own.executors.get_mut(executor_id)) {
+            executor.has_spoken = true;
         }
     }
 
@@ -231,6 +310,31 @@ impl Agent {
             stated,
         )
     }
+}
+
+/// DROPPED, or LOST for frameworks that do not know it.
+pub(super) fn dropped_state(framework: &FrameworkInfo) -> TaskState {
+    if is_partition_aware(framework) {
+        TaskState::TaskDropped
+    } else {
+        TaskState::TaskLost
+    }
+}
+
+/// GONE, or LOST for frameworks that do not know it.
+pub(super) fn gone_state(framework: &FrameworkInfo) -> TaskState {
+    if is_partition_aware(framework) {
+        TaskState::TaskGone
+    } else {
+        TaskState::TaskLost
+    }
+}
+
+pub(super) fn is_partition_aware(framework: &FrameworkInfo) -> bool {
+    let aware = Capability {
+        r#type: Some(capability::Type::PartitionAware.into()),
+    };
+    framework.capabilities.contains(&aware)
 }
 
 #[cfg(test)]

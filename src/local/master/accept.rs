@@ -5,44 +5,60 @@
 
 use std::collections::BTreeSet;
 
-use super::framework::{Framework, event};
+use super::operations::Accepted;
 use super::state::{Master, Offer};
-use super::tasks::{Verdict, task_of};
-use super::validation::{self, Launching};
-use crate::local::messages::{Run, ToAgent};
+use super::tasks::Verdict;
 use crate::proto::offer::{Operation, operation};
-use crate::proto::scheduler::{call, event};
+use crate::proto::scheduler::call;
 use crate::proto::task_status::Reason;
-use crate::proto::{
-    ExecutorInfo, FrameworkId, OfferId, OperationState, OperationStatus, Resource, TaskInfo,
-    TaskState,
+use crate::proto::{Filters, FrameworkId, OfferId, TaskState};
+
+/// For what is to be offered again at once.
+const NO_FILTER: Filters = Filters {
+    refuse_seconds: Some(0.0),
 };
-use crate::resources::Resources;
+
+/// What launches, and launches of nothing, count as.
+const LAUNCHES: &str = "messages_launch_tasks";
+pub(super) const DECLINES: &str = "messages_decline_offers";
 
 impl Master {
     pub(super) fn accept(&mut self, framework_id: &FrameworkId, accept: call::Accept) {
+        self.count_launches(&accept.operations);
         match self.check_offers(framework_id, &accept.offer_ids) {
             Ok(()) => {
-                let Some(mut offer) = self.use_offers(&accept.offer_ids) else {
+                let Some(offer) = self.use_offers(&accept.offer_ids) else {
                     return;
                 };
-                for operation in accept.operations {
-                    self.apply(&mut offer, operation);
+                let operations = accept.operations.into_iter();
+                let screened = operations.filter_map(|operation| self.screen(&offer, operation));
+                let screened: Vec<Operation> = screened.collect();
+                let mut accepted = Accepted::new(offer);
+                for operation in screened {
+                    self.apply(&mut accepted, operation);
                 }
-                let rest = std::mem::take(&mut offer.resources);
-                self.release(&offer, &rest, accept.filters.as_ref());
+                let (offer, converted, declined) = accepted.rest();
+                self.release(&offer, &converted, Some(&NO_FILTER));
+                self.release(&offer, &declined, accept.filters.as_ref());
             }
             Err(why) => {
+                // Whosever they are, as Mesos does; nobody is told.
                 for offer_id in &accept.offer_ids {
-                    let offer = self.offers.get(offer_id);
-                    if offer.is_some_and(|offer| offer.framework_id == *framework_id) {
-                        self.take_back(offer_id);
-                    }
+                    self.take_back(offer_id);
                 }
-                if let Some(framework) = self.frameworks.get(framework_id) {
-                    refuse(framework, accept.operations, &why);
-                }
+                self.refuse(framework_id, accept.operations, &why);
             }
+        }
+    }
+
+    /// A launch of nothing counts as a way to decline.
+    fn count_launches(&self, operations: &[Operation]) {
+        for launch in operations.iter().filter_map(|own| own.launch.as_ref()) {
+            self.tallies.named.note(if launch.task_infos.is_empty() {
+                DECLINES
+            } else {
+                LAUNCHES
+            });
         }
     }
 
@@ -51,12 +67,12 @@ impl Master {
         if ids.is_empty() {
             return Err("No offers specified".to_owned());
         }
-        if let Some(id) = ids.iter().find(|id| !self.offers.contains_key(*id)) {
-            return Err(format!("Offer {id} is no longer valid"));
-        }
         let mut seen = BTreeSet::new();
         if let Some(id) = ids.iter().find(|id| !seen.insert(*id)) {
             return Err(format!("Duplicate offer {id} in offer list"));
+        }
+        if let Some(id) = ids.iter().find(|id| !self.offers.contains_key(*id)) {
+            return Err(format!("Offer {id} is no longer valid"));
         }
         let offers: Vec<(&OfferId, &Offer)> = ids
             .iter()
@@ -70,20 +86,24 @@ impl Master {
                 ));
             }
         }
-        for pair in offers.windows(2) {
-            let ((_, before), (id, offer)) = (pair[0], pair[1]);
-            if offer.role != before.role {
-                return Err(format!(
-                    "Aggregated offers must be allocated to the same role. Offer {id} uses role '{}' but another is using role '{}'",
-                    offer.role, before.role
-                ));
-            }
-            if offer.agent_id != before.agent_id {
-                return Err(format!(
-                    "Aggregated offers must belong to one single agent. Offer {id} uses agent {} and agent {}",
-                    offer.agent_id, before.agent_id
-                ));
-            }
+        let Some(((_, first), others)) = offers.split_first() else {
+            return Ok(());
+        };
+        if let Some((id, offer)) = others.iter().find(|(_, own)| own.role != first.role) {
+            // The quotes stay open in Mesos, too.
+            return Err(format!(
+                "Aggregated offers must be allocated to the same role. Offer {id} uses role '{} but another is using role '{}",
+                offer.role, first.role
+            ));
+        }
+        if let Some((id, offer)) = others
+            .iter()
+            .find(|(_, own)| own.agent_id != first.agent_id)
+        {
+            return Err(format!(
+                "Aggregated offers must belong to one single agent. Offer {id} uses agent {} and agent {}",
+                offer.agent_id, first.agent_id
+            ));
         }
         Ok(())
     }
@@ -92,215 +112,66 @@ impl Master {
     fn use_offers(&mut self, ids: &[OfferId]) -> Option<Offer> {
         let mut used = ids.iter().filter_map(|id| self.offers.remove(id));
         let mut sum = used.next()?;
+        let mut count = 1;
         for offer in used {
             sum.resources += &offer.resources;
+            count += 1;
+        }
+        if let Some(framework) = self.frameworks.get(&sum.framework_id) {
+            (0..count).for_each(|_| framework.tallies.offers.note("accepted"));
         }
         Some(sum)
     }
 
-    /// Carries out one operation on what is left of `offer`.
-    fn apply(&mut self, offer: &mut Offer, operation: Operation) {
-        let has_id = operation.id.is_some();
+    /// Carries out one operation on what is left of the offer.
+    fn apply(&mut self, accepted: &mut Accepted, operation: Operation) {
         match operation.r#type() {
             operation::Type::Launch => {
                 let tasks = operation.launch.unwrap_or_default().task_infos;
-                self.launch(offer, tasks, has_id);
+                self.launch(accepted, tasks);
             }
             operation::Type::LaunchGroup => {
                 let group = operation.launch_group.unwrap_or_default();
-                self.launch_group(offer, group, has_id);
+                self.launch_group(&mut accepted.offer, group);
             }
-            _ => {
-                let why = "This local cluster does not support the operation";
-                if let Some(framework) = self.frameworks.get(&offer.framework_id) {
-                    send_operation_error(framework, &operation, why);
-                }
-            }
+            operation::Type::Unknown => tracing::warn!("unknown operation dropped"),
+            operation::Type::Reserve
+            | operation::Type::Unreserve
+            | operation::Type::Create
+            | operation::Type::Destroy
+            | operation::Type::GrowVolume
+            | operation::Type::ShrinkVolume
+            | operation::Type::CreateDisk
+            | operation::Type::DestroyDisk => self.operate(accepted, &operation),
         }
     }
 
-    fn launch(&mut self, offer: &mut Offer, mut tasks: Vec<TaskInfo>, has_id: bool) {
-        for task in &mut tasks {
-            allocate(&mut task.resources, &offer.role);
-            if let Some(executor) = &mut task.executor {
-                prepare_executor(executor, offer);
-            }
-        }
-        let malformed = tasks.iter().find_map(validation::malformed_resources);
-        let refusal = if has_id {
-            Some("The `id` field cannot be set on LAUNCH operations".to_owned())
-        } else {
-            malformed
+    /// Answers the operations of an ACCEPT whose offers are not valid.
+    fn refuse(&self, framework_id: &FrameworkId, operations: Vec<Operation>, why: &str) {
+        let Some(framework) = self.frameworks.get(framework_id) else {
+            return;
         };
-        for task in tasks {
-            let result = match &refusal {
-                Some(why) => Err(why.clone()),
-                None => self.launch_task(offer, &task),
+        let dropped = Verdict {
+            state: framework.lost_state(TaskState::TaskDropped),
+            reason: Reason::InvalidOffers,
+            message: format!("Task launched with invalid offers: {why}"),
+        };
+        for operation in operations {
+            let tasks = match operation.r#type() {
+                operation::Type::Launch => operation.launch.unwrap_or_default().task_infos,
+                operation::Type::LaunchGroup => {
+                    operation.launch_group.unwrap_or_default().task_group.tasks
+                }
+                _ => {
+                    let why = format!("Operation attempted with invalid offers: {why}");
+                    self.refuse_operation(framework_id, &operation, &why);
+                    continue;
+                }
             };
-            if let (Err(message), Some(framework)) =
-                (result, self.frameworks.get(&offer.framework_id))
-            {
-                let verdict = Verdict {
-                    state: TaskState::TaskError,
-                    reason: Reason::TaskInvalid,
-                    message,
-                };
-                framework.send_verdict(&task, &verdict);
+            for task in tasks {
+                self.tallies.refused(dropped.state, dropped.reason);
+                framework.send_verdict(&task, &dropped);
             }
         }
     }
-
-    fn launch_task(&mut self, offer: &mut Offer, task: &TaskInfo) -> Result<(), String> {
-        let Some(framework) = self.frameworks.get(&offer.framework_id) else {
-            return Ok(());
-        };
-        let launching = Launching { framework, offer };
-        launching.check_task(task)?;
-        let executor = task.executor.clone();
-        self.hand_over(offer, executor, vec![task.clone()], false);
-        Ok(())
-    }
-
-    fn launch_group(&mut self, offer: &mut Offer, group: operation::LaunchGroup, has_id: bool) {
-        let (mut executor, mut tasks) = (group.executor, group.task_group.tasks);
-        allocate(&mut executor.resources, &offer.role);
-        for task in &mut tasks {
-            allocate(&mut task.resources, &offer.role);
-        }
-        let Some(framework) = self.frameworks.get(&offer.framework_id) else {
-            return;
-        };
-        let result = if has_id {
-            Err("The `id` field cannot be set on LAUNCH_GROUP operations".to_owned())
-        } else {
-            Launching { framework, offer }.check_group(&executor, &tasks)
-        };
-        match result {
-            Ok(()) => {
-                for task in &mut tasks {
-                    task.executor = Some(executor.clone());
-                }
-                self.hand_over(offer, Some(executor), tasks, true);
-            }
-            Err(message) => {
-                let verdict = Verdict {
-                    state: TaskState::TaskError,
-                    reason: Reason::TaskGroupInvalid,
-                    message,
-                };
-                for task in &mut tasks {
-                    task.executor.get_or_insert_with(|| executor.clone());
-                    framework.send_verdict(task, &verdict);
-                }
-            }
-        }
-    }
-
-    /// Launches checked tasks: their resources leave the offer, and the agent gets them.
-    fn hand_over(
-        &mut self,
-        offer: &mut Offer,
-        executor: Option<ExecutorInfo>,
-        tasks: Vec<TaskInfo>,
-        is_group: bool,
-    ) {
-        let Some(framework) = self.frameworks.get_mut(&offer.framework_id) else {
-            return;
-        };
-        // Agents make those of command tasks themselves.
-        let mut launches_executor = executor.is_none();
-        if let Some(executor) = &executor {
-            let key = (offer.agent_id.clone(), executor.executor_id.clone());
-            if !framework.executors.contains_key(&key) {
-                let resources = Resources::from_unchecked(&executor.resources);
-                offer.resources -= &resources;
-                let info = executor.clone();
-                framework.add_executor(&offer.agent_id, info, &offer.role, resources);
-                launches_executor = true;
-            }
-        }
-        let executor_id = executor.as_ref().map(|own| &own.executor_id);
-        for task in &tasks {
-            let resources = Resources::from_unchecked(&task.resources);
-            offer.resources -= &resources;
-            let kept = task_of(task, &framework.id, executor_id, TaskState::TaskStaging);
-            framework.add_task(kept, &offer.role, resources);
-        }
-        let run = Run {
-            framework_id: framework.id.clone(),
-            framework: framework.info.clone(),
-            executor,
-            tasks,
-            is_group,
-            launches_executor,
-        };
-        self.send(&offer.agent_id, ToAgent::Run(Box::new(run)));
-    }
-}
-
-/// Marks `resources` as allocated to `role`, where the scheduler left that out.
-fn allocate(resources: &mut [Resource], role: &str) {
-    for resource in resources {
-        let info = resource.allocation_info.get_or_insert_default();
-        if info.role.is_none() {
-            info.role = Some(role.to_owned());
-        }
-    }
-}
-
-fn prepare_executor(executor: &mut ExecutorInfo, offer: &Offer) {
-    allocate(&mut executor.resources, &offer.role);
-    if executor.framework_id.is_none() {
-        executor.framework_id = Some(offer.framework_id.clone());
-    }
-    if executor.r#type() == crate::proto::executor_info::Type::Unknown {
-        let custom = crate::proto::executor_info::Type::Custom;
-        executor.r#type = Some(custom.into());
-    }
-}
-
-/// Answers the operations of an ACCEPT whose offers are not valid.
-fn refuse(framework: &Framework, operations: Vec<Operation>, why: &str) {
-    let dropped = Verdict {
-        state: framework.lost_state(TaskState::TaskDropped),
-        reason: Reason::InvalidOffers,
-        message: format!("Task launched with invalid offers: {why}"),
-    };
-    for operation in operations {
-        match operation.r#type() {
-            operation::Type::Launch => {
-                for task in operation.launch.unwrap_or_default().task_infos {
-                    framework.send_verdict(&task, &dropped);
-                }
-            }
-            operation::Type::LaunchGroup => {
-                let group = operation.launch_group.unwrap_or_default();
-                for mut task in group.task_group.tasks {
-                    task.executor.get_or_insert_with(|| group.executor.clone());
-                    framework.send_verdict(&task, &dropped);
-                }
-            }
-            _ => {
-                let why = format!("Operation attempted with invalid offers: {why}");
-                send_operation_error(framework, &operation, &why);
-            }
-        }
-    }
-}
-
-/// Reports an operation that has an id; one without id vanishes.
-fn send_operation_error(framework: &Framework, operation: &Operation, why: &str) {
-    let Some(operation_id) = &operation.id else {
-        tracing::warn!(framework_id = %framework.id, why, "operation dropped");
-        return;
-    };
-    let status = OperationStatus {
-        operation_id: Some(operation_id.clone()),
-        state: OperationState::OperationError.into(),
-        message: Some(why.to_owned()),
-        ..Default::default()
-    };
-    let mut event = event(event::Type::UpdateOperationStatus);
-    event.update_operation_status = Some(event::UpdateOperationStatus { status });
-    framework.send(&event);
 }

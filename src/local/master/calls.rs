@@ -1,15 +1,16 @@
 //! The calls of a subscribed scheduler, once it has been established that they are its.
 
-use super::framework::event;
 use super::state::Master;
 use crate::local::http::Reply;
 use crate::local::messages::ToAgent;
-use crate::proto::scheduler::{Call, call, event};
-use crate::proto::{FrameworkId, OperationState, OperationStatus};
+use crate::proto::FrameworkId;
+use crate::proto::allocator::inverse_offer_status::Status;
+use crate::proto::scheduler::{Call, call};
 
 impl Master {
     /// Carries out `call`; a mistake in it that Mesos keeps quiet about is kept quiet about here.
     pub(super) fn call(&mut self, framework_id: &FrameworkId, call: Call) -> Reply {
+        self.count_call(framework_id, call.r#type());
         match call.r#type() {
             call::Type::Teardown => self.teardown(framework_id),
             call::Type::Accept => self.accept(framework_id, call.accept.unwrap_or_default()),
@@ -46,61 +47,38 @@ impl Master {
                     executor_id: message.executor_id,
                     data: message.data,
                 };
-                self.send(&message.agent_id, forwarded);
+                let is_valid = self.is_agent_connected(&message.agent_id);
+                self.tallies
+                    .validity("framework_to_executor_messages", is_valid);
+                if is_valid {
+                    self.send(&message.agent_id, forwarded);
+                }
             }
             call::Type::UpdateFramework => {
                 let call = call.update_framework.unwrap_or_default();
                 return self.update_framework(framework_id, call);
             }
-            // Requests have never been honoured, no operation was ever made whose status could be acknowledged, and
-            // there are no inverse offers.
-            call::Type::Request
-            | call::Type::AcknowledgeOperationStatus
-            | call::Type::AcceptInverseOffers
-            | call::Type::DeclineInverseOffers => {}
+            call::Type::AcknowledgeOperationStatus => {
+                let call = call.acknowledge_operation_status.unwrap_or_default();
+                self.acknowledge_operation(framework_id, call);
+            }
+            call::Type::AcceptInverseOffers => {
+                let call = call.accept_inverse_offers.unwrap_or_default();
+                let ids = &call.inverse_offer_ids;
+                self.answer_inverse_offers(ids, Status::Accept, call.filters.as_ref());
+            }
+            call::Type::DeclineInverseOffers => {
+                let call = call.decline_inverse_offers.unwrap_or_default();
+                let ids = &call.inverse_offer_ids;
+                self.answer_inverse_offers(ids, Status::Decline, call.filters.as_ref());
+            }
+            // Requests have never been honoured.
+            call::Type::Request => {}
             // Mesos dies of this one; what it meant to answer is 501.
             call::Type::Unknown | call::Type::Subscribe => {
-                return Reply::status(hyper::StatusCode::NOT_IMPLEMENTED, "");
+                return Reply::not_implemented();
             }
         }
         Reply::accepted()
-    }
-
-    fn reconcile_operations(
-        &mut self,
-        framework_id: &FrameworkId,
-        call: call::ReconcileOperations,
-    ) {
-        let Some(framework) = self.frameworks.get(framework_id) else {
-            return;
-        };
-        for operation in call.operations {
-            let is_recovering = operation
-                .agent_id
-                .as_ref()
-                .is_some_and(|agent_id| self.recovering.contains(agent_id));
-            let (state, message) = if is_recovering {
-                (
-                    OperationState::OperationRecovering,
-                    "Reconciliation: Agent is recovered but has not re-registered",
-                )
-            } else {
-                (
-                    OperationState::OperationUnknown,
-                    "Reconciliation: Operation is unknown",
-                )
-            };
-            let status = OperationStatus {
-                operation_id: Some(operation.operation_id),
-                state: state.into(),
-                message: Some(message.to_owned()),
-                agent_id: operation.agent_id,
-                resource_provider_id: operation.resource_provider_id,
-                ..Default::default()
-            };
-            let mut event = event(event::Type::UpdateOperationStatus);
-            event.update_operation_status = Some(event::UpdateOperationStatus { status });
-            framework.send(&event);
-        }
     }
 }

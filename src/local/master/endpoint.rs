@@ -4,16 +4,17 @@
 
 use std::sync::Arc;
 
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 
 use super::framework::{Connection, Framework};
 use super::state::Master;
-use super::{operator, pages, validation};
+use super::{log, operator, pages, standby, validation};
 use crate::codec::ContentType;
 use crate::local::core::Core;
-use crate::local::http::{self, ApiRequest, Reply};
+use crate::local::http::{self, ApiRequest, Realm, Reply};
+use crate::local::masters::Standing;
 use crate::local::server::Handler;
-use crate::local::wire::CallFault;
+use crate::local::wire::{CallFault, Caller};
 use crate::proto::scheduler::{Call, call};
 
 const STREAM_ID: &str = "mesos-stream-id";
@@ -28,30 +29,86 @@ pub(super) struct SchedulerRequest {
     pub(super) content_type: ContentType,
 }
 
-/// The routes of the master.
-pub(in crate::local) fn handler(core: &Arc<Core>) -> Handler {
+/// The routes of the master in place `index`.
+pub(in crate::local) fn handler(core: &Arc<Core>, index: usize) -> Handler {
     let core = Arc::clone(core);
-    Arc::new(move |request| {
-        let is_internal = request.headers.contains_key("libprocess-from")
-            || request
-                .headers
-                .get("user-agent")
-                .is_some_and(|agent| agent.as_bytes().starts_with(b"libprocess/"));
-        if is_internal && request.method == Method::POST {
-            return Reply::not_found();
+    Arc::new(move |request| answer(&core, index, request))
+}
+
+fn answer(core: &Arc<Core>, index: usize, request: &ApiRequest) -> Reply {
+    if let Some(reply) = http::internal_message(request, "/master") {
+        return reply;
+    }
+    match core.look(|world| world.masters.standing(index)) {
+        Standing::Leading => {}
+        Standing::Starting => {
+            let reply = Reply::not_found();
+            log::page(request, &reply);
+            return reply;
         }
-        match request.path.as_str() {
-            "/api/v1/scheduler" | "/master/api/v1/scheduler" => scheduler(&core, request),
-            "/health" | "/master/health" => Reply::ok(),
-            "/api/v1" | "/master/api/v1" => operator::answer(&core, request),
-            path => pages::answer(&core, path.strip_prefix("/master").unwrap_or(path)),
+        Standing::Recovering => {
+            let reply = standby::recovering(core, index, request);
+            log::page(request, &reply);
+            return reply;
         }
-    })
+        Standing::Follows(leader) => {
+            let reply = standby::answer(core, index, request, Some(leader));
+            log::page(request, &reply);
+            return reply;
+        }
+        Standing::Leaderless => {
+            let reply = standby::answer(core, index, request, None);
+            log::page(request, &reply);
+            return reply;
+        }
+    }
+    let reply = match request.path.as_str() {
+        "/api/v1/scheduler" | "/master/api/v1/scheduler" => return scheduler(core, request),
+        "/health" | "/master/health" => Reply::ok(),
+        "/api/v1" | "/master/api/v1" => operator::answer(core, request),
+        path => {
+            let path = path.strip_prefix("/master").unwrap_or(path);
+            page(core, request, path)
+        }
+    };
+    log::page(request, &reply);
+    reply
+}
+
+fn page(core: &Arc<Core>, request: &ApiRequest, path: &str) -> Reply {
+    match reader(core, request, path) {
+        Ok(principal) => pages::answer(core, path, request.uri.query(), principal.as_deref()),
+        Err(refusal) => refusal,
+    }
+}
+
+/// Who wants to see a page. Who asks for nothing but the way, or for a sign of life, need not say it.
+pub(super) fn reader(
+    core: &Core,
+    request: &ApiRequest,
+    path: &str,
+) -> Result<Option<String>, Reply> {
+    match path {
+        "/redirect" | "/health" => Ok(None),
+        _ => operator(core, request, Realm::ReadOnly),
+    }
+}
+
+/// The operator that sent the request; `None` if operators are not asked.
+pub(super) fn operator(
+    core: &Core,
+    request: &ApiRequest,
+    realm: Realm,
+) -> Result<Option<String>, Reply> {
+    if !core.config.authenticates_operators {
+        return Ok(None);
+    }
+    http::prove(&request.headers, &core.config.credentials, realm).map(Some)
 }
 
 /// One call, with the fault that is laid on it.
 fn scheduler(core: &Arc<Core>, request: &ApiRequest) -> Reply {
-    match core.config.wire.take_call_fault() {
+    match core.config.wire.take_call_fault(Caller::Scheduler) {
         None => carry_out(core, request),
         Some(CallFault::Refuse(status, text)) => Reply::status(status, text),
         Some(CallFault::LoseAnswer) => {
@@ -64,13 +121,18 @@ fn scheduler(core: &Arc<Core>, request: &ApiRequest) -> Reply {
 fn carry_out(core: &Arc<Core>, request: &ApiRequest) -> Reply {
     let checked = match checked(core, request) {
         Ok(checked) => checked,
-        Err(refusal) => return refusal,
+        Err(refusal) => {
+            log::page(request, &refusal);
+            return refusal;
+        }
     };
+    let (name, framework_id) = log::subject(&checked.call);
     let reply = core.run(|world| match &mut world.master {
         Some(master) => master.scheduler_call(checked),
         // The connection is about to be cut.
         None => Reply::status(StatusCode::SERVICE_UNAVAILABLE, "No leader elected"),
     });
+    log::call(name, framework_id.as_ref(), &reply);
     let Reply::Stream {
         content_type,
         stream_id: Some(stream_id),

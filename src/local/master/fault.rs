@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::framework::{Connection, Stream};
 use super::state::Master;
+use crate::local::stream::StreamFault;
 use crate::proto::{FrameworkId, OfferId};
 
 impl Master {
@@ -23,6 +24,33 @@ impl Master {
             stream.events.send_raw(bytes);
             true
         })
+    }
+
+    /// Whether there was a stream to be cut later.
+    pub(in crate::local) fn set_stream_fault(
+        &self,
+        framework_id: &FrameworkId,
+        fault: StreamFault,
+    ) -> bool {
+        let stream = self.stream(framework_id);
+        stream.is_some_and(|stream| {
+            stream.events.set_fault(Some(fault));
+            true
+        })
+    }
+
+    pub(in crate::local) fn subscribed_frameworks(&self) -> Vec<FrameworkId> {
+        let frameworks = self.frameworks.values();
+        let subscribed = frameworks.filter(|framework| framework.is_connected());
+        subscribed.map(|framework| framework.id.clone()).collect()
+    }
+
+    pub(in crate::local) fn clear_stream_faults(&self) {
+        for framework in self.frameworks.values() {
+            if let Connection::Connected(stream) = &framework.connection {
+                stream.events.set_fault(None);
+            }
+        }
     }
 
     pub(in crate::local) fn rescind_all(&mut self) {

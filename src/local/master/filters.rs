@@ -2,13 +2,14 @@
 //!
 //! Source: `src/master/allocator/mesos/hierarchical.cpp` of Apache Mesos 1.11.0.
 
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::framework::Framework;
 use crate::local::config::{DEFAULT_REFUSE, MAX_REFUSE};
-use crate::proto::{AgentId, Filters};
+use crate::proto::{self, AgentId};
 use crate::resources::Resources;
 
 /// What a 64-bit number of nanoseconds holds: longer is not a duration for Mesos (`stout/duration.hpp`).
@@ -16,20 +17,67 @@ const LONGEST_SECONDS: f64 = 9_223_372_036.0;
 
 /// Holds back offers that have nothing beyond `resources`.
 #[derive(Debug)]
-pub(super) struct Filter {
+struct Filter {
     /// Without marks of allocation.
     resources: Resources,
     until: Instant,
 }
 
+/// What a framework does not want to be offered.
+#[derive(Debug, Default)]
+pub(super) struct Filters {
+    /// By role and agent.
+    offers: HashMap<String, HashMap<AgentId, Vec<Filter>>>,
+    /// Until when no inverse offer for an agent is wanted.
+    inverse: HashMap<AgentId, Instant>,
+}
+
+impl Filters {
+    pub(super) fn refuse_inverse(&mut self, agent_id: &AgentId, until: Instant) {
+        let known = self.inverse.entry(agent_id.clone()).or_insert(until);
+        *known = until.max(*known);
+    }
+
+    pub(super) fn refuses_inverse(&self, agent_id: &AgentId, now: Instant) -> bool {
+        self.inverse.get(agent_id).is_some_and(|until| now < *until)
+    }
+
+    pub(super) fn revive(&mut self, roles: &BTreeSet<String>) {
+        self.inverse.clear();
+        self.offers.retain(|role, _| !roles.contains(role));
+    }
+
+    /// Forgets what was refused under other roles.
+    pub(super) fn keep_roles(&mut self, roles: &BTreeSet<String>) {
+        self.offers.retain(|role, _| roles.contains(role));
+    }
+
+    pub(super) fn forget_inverse(&mut self, agent_id: &AgentId) {
+        self.inverse.remove(agent_id);
+    }
+
+    pub(super) fn forget_agent(&mut self, agent_id: &AgentId) {
+        self.inverse.remove(agent_id);
+        for filters in self.offers.values_mut() {
+            filters.remove(agent_id);
+        }
+    }
+}
+
 /// How long `filters` holds offers back; `None`: not at all.
 pub(super) fn refusal(
-    filters: Option<&Filters>,
+    filters: Option<&proto::Filters>,
     allocation_interval: Duration,
 ) -> Option<Duration> {
+    // Shorter than the interval, the next allocation would not see it.
+    inverse_refusal(filters).map(|period| period.max(allocation_interval))
+}
+
+/// How long `filters` holds inverse offers back; `None`: not at all.
+pub(super) fn inverse_refusal(filters: Option<&proto::Filters>) -> Option<Duration> {
     let seconds = filters.map_or_else(
-        || Filters::default().refuse_seconds(),
-        Filters::refuse_seconds,
+        || proto::Filters::default().refuse_seconds(),
+        proto::Filters::refuse_seconds,
     );
     if seconds == 0.0 {
         return None;
@@ -39,8 +87,7 @@ pub(super) fn refusal(
     } else {
         DEFAULT_REFUSE
     };
-    // Shorter than the interval, the next allocation would not see it.
-    Some(period.min(MAX_REFUSE).max(allocation_interval))
+    Some(period.min(MAX_REFUSE))
 }
 
 impl Framework {
@@ -49,10 +96,12 @@ impl Framework {
         agent_id: &AgentId,
         role: &str,
         resources: &Resources,
-        until: Instant,
+        (now, until): (Instant, Instant),
     ) {
-        let key = (agent_id.clone(), role.to_owned());
-        self.filters.entry(key).or_default().push(Filter {
+        let of_role = self.filters.offers.entry(role.to_owned()).or_default();
+        let filters = of_role.entry(agent_id.clone()).or_default();
+        filters.retain(|filter| now < filter.until);
+        filters.push(Filter {
             resources: resources.unallocated(),
             until,
         });
@@ -60,24 +109,18 @@ impl Framework {
 
     /// Whether an offer of `resources` is held back now.
     pub(super) fn is_filtered(
-        &mut self,
+        &self,
         agent_id: &AgentId,
         role: &str,
         resources: &Resources,
         now: Instant,
     ) -> bool {
-        let key = (agent_id.clone(), role.to_owned());
-        let Some(filters) = self.filters.get_mut(&key) else {
-            return false;
-        };
-        filters.retain(|filter| now < filter.until);
-        filters
-            .iter()
-            .any(|filter| filter.resources.contains(resources))
-    }
-
-    pub(super) fn remove_filters_of(&mut self, role: &str) {
-        self.filters.retain(|(_, filtered), _| filtered != role);
+        let filters = self.filters.offers.get(role);
+        let filters = filters.and_then(|of_role| of_role.get(agent_id));
+        filters.is_some_and(|filters| {
+            let mut filters = filters.iter().filter(|filter| now < filter.until);
+            filters.any(|filter| filter.resources.contains(resources))
+        })
     }
 }
 
@@ -89,7 +132,7 @@ mod tests {
     fn refusals_are_brought_into_their_limits() {
         let interval = Duration::from_secs(1);
         let of = |seconds| {
-            let filters = Filters {
+            let filters = proto::Filters {
                 refuse_seconds: Some(seconds),
             };
             refusal(Some(&filters), interval)

@@ -2,10 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::filters::Filter;
+use super::constraints::Constraints;
+use super::counters::Counters;
+use super::filters::Filters;
+use super::log;
+use super::operator_stream::Subscribers;
 use super::state::timestamp;
-use super::tasks::remember_status;
-use crate::local::config::MAX_COMPLETED_TASKS;
+use super::tallies::FrameworkTallies;
+use super::tasks::{is_news, remember_status};
+use crate::local::config::{MAX_COMPLETED_TASKS, MAX_UNREACHABLE_TASKS};
 use crate::local::stream::EventStream;
 use crate::proto::framework_info::capability;
 use crate::proto::scheduler::{Event, event};
@@ -15,6 +20,7 @@ use crate::proto::{
     TaskStatus,
 };
 use crate::resources::Resources;
+use crate::validation::{has_capability, roles};
 
 #[derive(Debug)]
 pub(super) struct Framework {
@@ -25,9 +31,13 @@ pub(super) struct Framework {
     /// Counts disconnections, so that a time-out knows whether it is still meant.
     pub(super) disconnections: u64,
     pub(super) suppressed: BTreeSet<String>,
-    pub(super) filters: BTreeMap<(AgentId, String), Vec<Filter>>,
+    /// Which agents are offered to it, by role.
+    pub(super) constraints: Constraints,
+    pub(super) filters: Filters,
     pub(super) tasks: BTreeMap<TaskId, MasterTask>,
     pub(super) executors: BTreeMap<(AgentId, ExecutorId), MasterExecutor>,
+    /// On agents that are not heard of, oldest first, at most [`MAX_UNREACHABLE_TASKS`].
+    pub(super) unreachable_tasks: VecDeque<Task>,
     /// Terminal and acknowledged, oldest first, at most [`MAX_COMPLETED_TASKS`].
     pub(super) completed_tasks: VecDeque<Task>,
     /// Seconds since the epoch: first known to this master, last subscribed, removed.
@@ -36,6 +46,8 @@ pub(super) struct Framework {
     pub(super) unregistered: Option<f64>,
     /// Offered or used, by role; without marks of allocation.
     pub(super) allocated: BTreeMap<String, Resources>,
+    pub(super) counters: Counters,
+    pub(super) tallies: FrameworkTallies,
 }
 
 #[derive(Debug)]
@@ -79,14 +91,18 @@ impl Framework {
             connection,
             disconnections: 0,
             suppressed: BTreeSet::new(),
-            filters: BTreeMap::new(),
+            constraints: Constraints::default(),
+            filters: Filters::default(),
             tasks: BTreeMap::new(),
             executors: BTreeMap::new(),
+            unreachable_tasks: VecDeque::new(),
             completed_tasks: VecDeque::new(),
             registered: now,
             reregistered: now,
             unregistered: None,
             allocated: BTreeMap::new(),
+            counters: Counters::default(),
+            tallies: FrameworkTallies::default(),
         }
     }
 
@@ -100,6 +116,8 @@ impl Framework {
     /// Sends an event, if somebody is subscribed.
     pub(super) fn send(&self, event: &Event) {
         if let Connection::Connected(stream) = &self.connection {
+            log::event(&self.id, event);
+            self.tallies.events.note(event.r#type());
             stream.events.send(event);
         }
     }
@@ -117,6 +135,15 @@ impl Framework {
         roles(&self.info)
     }
 
+    /// The roles that count as its: those that it is subscribed to, and those under which it holds something.
+    pub(super) fn tracked_roles(&self) -> BTreeSet<String> {
+        let mut roles = self.roles();
+        let held = self.allocated.iter();
+        let held = held.filter(|(_, resources)| !resources.is_empty());
+        roles.extend(held.map(|(role, _)| role.clone()));
+        roles
+    }
+
     /// The state for "not there any more": `partition_aware`, or LOST for those who do not know it.
     pub(super) fn lost_state(&self, partition_aware: TaskState) -> TaskState {
         if self.has(capability::Type::PartitionAware) {
@@ -128,34 +155,60 @@ impl Framework {
 
     /// Remembers a task that will not be heard of again.
     pub(super) fn complete_task(&mut self, task_id: &TaskId) {
-        let Some(task) = self.tasks.remove(task_id) else {
-            return;
-        };
+        if let Some(task) = self.tasks.remove(task_id) {
+            self.add_completed(task.task);
+        }
+    }
+
+    pub(super) fn add_completed(&mut self, task: Task) {
         if self.completed_tasks.len() == MAX_COMPLETED_TASKS {
             self.completed_tasks.pop_front();
         }
-        self.completed_tasks.push_back(task.task);
+        self.completed_tasks.push_back(task);
+    }
+
+    pub(super) fn add_unreachable(&mut self, task: Task) {
+        if self.unreachable_tasks.len() == MAX_UNREACHABLE_TASKS {
+            self.unreachable_tasks.pop_front();
+        }
+        self.unreachable_tasks.push_back(task);
+    }
+
+    /// The tasks that were on this agent when it was given up.
+    pub(super) fn take_unreachable_on(&mut self, agent_id: &AgentId) -> Vec<Task> {
+        let all = std::mem::take(&mut self.unreachable_tasks);
+        let (own, others): (Vec<Task>, Vec<Task>) =
+            all.into_iter().partition(|task| task.agent_id == *agent_id);
+        self.unreachable_tasks = others.into();
+        own
     }
 
     /// What is left of it once it is removed: its history.
     ///
     /// Source: `Master::removeFramework`, `src/master/master.cpp` of Apache Mesos 1.11.0.
-    pub(super) fn complete(&mut self) {
+    pub(super) fn complete(
+        &mut self,
+        subscribers: &Subscribers,
+        mut ended: impl FnMut(&mut Counters, &Task, &TaskStatus),
+    ) {
         self.connection = Connection::Disconnected;
         self.unregistered = Some(timestamp());
         self.executors.clear();
         self.allocated.clear();
         let message = format!("Framework {} removed", self.id);
-        let task_ids: Vec<TaskId> = self.tasks.keys().cloned().collect();
-        for task_id in task_ids {
-            if let Some(task) = self.tasks.get_mut(&task_id) {
-                let status = removed(&task.task, &message);
-                remember_status(&mut task.task, status);
-                if !is_terminal(task.task.state()) {
-                    task.task.state = TaskState::TaskKilled.into();
-                }
+        let tasks = std::mem::take(&mut self.tasks).into_values();
+        let unreachable = std::mem::take(&mut self.unreachable_tasks);
+        for mut task in tasks.map(|own| own.task).chain(unreachable) {
+            let status = removed(&task, &message);
+            ended(&mut self.counters, &task, &status);
+            if !is_terminal(task.state()) {
+                task.state = TaskState::TaskKilled.into();
             }
-            self.complete_task(&task_id);
+            if is_news(&task, &status) {
+                subscribers.task_updated(&task, &self.info, task.state(), &status);
+            }
+            remember_status(&mut task, status);
+            self.add_completed(task);
         }
     }
 
@@ -183,22 +236,6 @@ fn removed(task: &Task, message: &str) -> TaskStatus {
         reason: Some(Reason::FrameworkRemoved.into()),
         timestamp: Some(timestamp()),
         ..Default::default()
-    }
-}
-
-pub(super) fn has_capability(info: &FrameworkInfo, capability: capability::Type) -> bool {
-    let mut own = info.capabilities.iter();
-    own.any(|own| own.r#type == Some(capability.into()))
-}
-
-/// The roles of `info`, whichever of the two fields states them.
-#[expect(deprecated, reason = "frameworks without MULTI_ROLE state one `role`")]
-pub(super) fn roles(info: &FrameworkInfo) -> BTreeSet<String> {
-    if has_capability(info, capability::Type::MultiRole) {
-        info.roles.iter().cloned().collect()
-    } else {
-        let role = info.role.clone().unwrap_or_else(|| "*".to_owned());
-        BTreeSet::from([role])
     }
 }
 

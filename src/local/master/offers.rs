@@ -2,43 +2,47 @@
 //!
 //! Source: `Master::offer`, `Master::decline` and `Master::removeOffer`, `src/master/master.cpp` of Apache Mesos 1.11.0.
 
+use super::accept::DECLINES;
+use super::allocator::Allotment;
 use super::filters::refusal;
 use super::framework::event;
-use super::state::{Master, Offer, Timer};
+use super::state::{Agent, Master, Offer, Timer};
 use crate::local::config::{HOST, HOSTNAME};
 use crate::proto::framework_info::capability;
 use crate::proto::resource::AllocationInfo;
 use crate::proto::scheduler::{call, event};
-use crate::proto::{self, Address, AgentId, Filters, FrameworkId, OfferId, Url};
+use crate::proto::{self, Address, AgentId, ExecutorId, Filters, FrameworkId, OfferId, Url};
 use crate::resources::Resources;
 
 impl Master {
-    /// Books `resources` of the agent for the framework; the offer to be sent.
-    pub(super) fn make_offer(
-        &mut self,
-        framework_id: &FrameworkId,
-        agent_id: &AgentId,
-        role: &str,
-        resources: &Resources,
-    ) -> Option<proto::Offer> {
+    /// An offer of what was booked, to be sent.
+    pub(super) fn make_offer(&mut self, allotment: Allotment) -> Option<proto::Offer> {
         let offer_id = self.new_offer_id();
-        let agent = self.agents.get_mut(agent_id)?;
-        let framework = self.frameworks.get_mut(framework_id)?;
-        agent.available -= resources;
-        framework.book(role, resources);
+        let Allotment {
+            framework_id,
+            agent_id,
+            role,
+            resources,
+        } = allotment;
+        let agent = self.agents.get(&agent_id)?;
+        let framework = self.frameworks.get(&framework_id)?;
         let is_multi_role = framework.has(capability::Type::MultiRole);
-        let allocated = resources.allocated_to(role);
-        let shown = if is_multi_role { &allocated } else { resources };
+        let allocated = resources.allocated_to(&role);
+        let shown = if is_multi_role {
+            &allocated
+        } else {
+            &resources
+        };
         let is_refined = framework.has(capability::Type::ReservationRefinement);
-        let executors = framework.executors.keys();
-        let port = agent.info.port();
+        let first = (agent_id.clone(), ExecutorId::default());
+        let executors = framework.executors.range(first..);
         let offer = proto::Offer {
             id: offer_id.clone(),
             framework_id: framework_id.clone(),
             agent_id: agent_id.clone(),
             hostname: agent.info.hostname.clone(),
-            url: Some(agent_url(port, &agent.process)),
-            domain: None,
+            url: Some(agent.url()),
+            domain: agent.info.domain.clone(),
             resources: if is_refined {
                 shown.to_protos()
             } else {
@@ -46,18 +50,19 @@ impl Master {
             },
             attributes: agent.info.attributes.clone(),
             executor_ids: executors
-                .filter(|(on, _)| on == agent_id)
+                .map(|((on, id), _)| (on, id))
+                .take_while(|(on, _)| **on == agent_id)
                 .map(|(_, id)| id.clone())
                 .collect(),
-            unavailability: None,
+            unavailability: self.unavailability_of(agent),
             allocation_info: is_multi_role.then(|| AllocationInfo {
-                role: Some(role.to_owned()),
+                role: Some(role.clone()),
             }),
         };
         let kept = Offer {
-            framework_id: framework_id.clone(),
-            agent_id: agent_id.clone(),
-            role: role.to_owned(),
+            framework_id,
+            agent_id,
+            role,
             resources: allocated,
         };
         self.offers.insert(offer_id.clone(), kept);
@@ -70,6 +75,9 @@ impl Master {
     pub(super) fn send_offers(&mut self, framework_id: &FrameworkId, offers: Vec<proto::Offer>) {
         if let Some(framework) = self.frameworks.get(framework_id) {
             tracing::debug!(%framework_id, offers = offers.len(), "offers sent");
+            offers
+                .iter()
+                .for_each(|_| framework.tallies.offers.note("sent"));
             let mut event = event(event::Type::Offers);
             event.offers = Some(event::Offers { offers });
             framework.send(&event);
@@ -77,12 +85,16 @@ impl Master {
     }
 
     pub(super) fn decline(&mut self, framework_id: &FrameworkId, decline: &call::Decline) {
+        self.tallies.named.note(DECLINES);
         for offer_id in &decline.offer_ids {
             let offer = self.offers.get(offer_id);
             if offer.is_none_or(|offer| offer.framework_id != *framework_id) {
                 continue;
             }
             if let Some(offer) = self.offers.remove(offer_id) {
+                if let Some(framework) = self.frameworks.get(framework_id) {
+                    framework.tallies.offers.note("declined");
+                }
                 self.release(&offer, &offer.resources, decline.filters.as_ref());
             }
         }
@@ -104,7 +116,8 @@ impl Master {
         if let Some(framework) = self.frameworks.get_mut(&offer.framework_id) {
             framework.unbook(&offer.role, resources);
             if let Some(period) = refusal {
-                framework.refuse(&offer.agent_id, &offer.role, resources, now + period);
+                let until = now + period;
+                framework.refuse(&offer.agent_id, &offer.role, resources, (now, until));
             }
         }
     }
@@ -121,10 +134,22 @@ impl Master {
 
     /// Takes an offer back and says so.
     pub(super) fn rescind(&mut self, offer_id: &OfferId) {
-        let Some(offer) = self.take_back(offer_id) else {
-            return;
-        };
+        if let Some(offer) = self.take_back(offer_id) {
+            self.send_rescind(&offer, offer_id);
+        }
+    }
+
+    /// The same, as if it had been declined with `filters`.
+    pub(super) fn rescind_refused(&mut self, offer_id: &OfferId, filters: &Filters) {
+        if let Some(offer) = self.offers.remove(offer_id) {
+            self.release(&offer, &offer.resources, Some(filters));
+            self.send_rescind(&offer, offer_id);
+        }
+    }
+
+    fn send_rescind(&self, offer: &Offer, offer_id: &OfferId) {
         if let Some(framework) = self.frameworks.get(&offer.framework_id) {
+            framework.tallies.offers.note("rescinded");
             let mut event = event(event::Type::Rescind);
             event.rescind = Some(event::Rescind {
                 offer_id: offer_id.clone(),
@@ -133,7 +158,7 @@ impl Master {
         }
     }
 
-    /// Takes all offers of a framework back, without a word: the subscription that had them is over.
+    /// Takes all offers and inverse offers of a framework back, without a word: the subscription that had them is over.
     pub(super) fn remove_offers_of(&mut self, framework_id: &FrameworkId) {
         let own: Vec<OfferId> = self
             .offers
@@ -144,25 +169,29 @@ impl Master {
         for offer_id in own {
             self.take_back(&offer_id);
         }
+        self.inverse_offers.remove_framework(framework_id);
     }
 
-    /// Makes `resources` available on their agent again.
+    /// Makes `resources` available on their agent again; shared ones always were.
     pub(super) fn give_back(&mut self, agent_id: &AgentId, resources: &Resources) {
         if let Some(agent) = self.agents.get_mut(agent_id) {
-            agent.available += &resources.unallocated();
+            agent.available += &resources.not_shared().unallocated();
         }
     }
 }
 
-fn agent_url(port: i32, process: &str) -> Url {
-    Url {
-        scheme: "http".to_owned(),
-        address: Address {
-            hostname: Some(HOSTNAME.to_owned()),
-            ip: Some(HOST.to_owned()),
-            port,
-        },
-        path: Some(format!("/{process}")),
-        ..Default::default()
+impl Agent {
+    /// Where it listens.
+    pub(super) fn url(&self) -> Url {
+        Url {
+            scheme: "http".to_owned(),
+            address: Address {
+                hostname: Some(HOSTNAME.to_owned()),
+                ip: Some(HOST.to_owned()),
+                port: self.info.port(),
+            },
+            path: Some(format!("/{}", self.process)),
+            ..Default::default()
+        }
     }
 }

@@ -3,11 +3,12 @@
 //! Source: `Master::_reconcileTasks` and `Master::kill`, `src/master/master.cpp` of Apache Mesos 1.11.0.
 
 use super::framework::{Framework, MasterTask};
+use super::standing::Standing;
 use super::state::{Master, timestamp};
 use crate::local::messages::ToAgent;
 use crate::proto::scheduler::call;
 use crate::proto::task_status::{Reason, Source};
-use crate::proto::{AgentId, FrameworkId, TaskId, TaskState, TaskStatus};
+use crate::proto::{AgentId, FrameworkId, Task, TaskId, TaskState, TaskStatus};
 
 impl Master {
     pub(super) fn reconcile(&mut self, framework_id: &FrameworkId, call: &call::Reconcile) {
@@ -37,26 +38,38 @@ impl Master {
         if let Some(task) = framework.tasks.get(task_id) {
             return Some(latest(task));
         }
-        let is_recovering = match agent_id {
-            Some(agent_id) => self.recovering.contains(agent_id),
-            None => !self.recovering.is_empty(),
+        let standing = match agent_id {
+            Some(agent_id) => self.standing(agent_id),
+            None if self.recovering.is_empty() => Standing::Unknown,
+            None => Standing::Recovering,
         };
-        if is_recovering {
-            return None;
-        }
-        let (state, message) = match agent_id {
-            Some(agent_id) if self.agents.contains_key(agent_id) => (
+        let (state, message) = match standing {
+            Standing::Recovering => return None,
+            Standing::Registered => (
                 TaskState::TaskGone,
                 "Reconciliation: Task is unknown to the agent",
             ),
-            _ => (TaskState::TaskUnknown, "Reconciliation: Task is unknown"),
+            Standing::Unreachable(_) => (
+                TaskState::TaskUnreachable,
+                "Reconciliation: Task is unreachable",
+            ),
+            Standing::Gone => (
+                TaskState::TaskGoneByOperator,
+                "Reconciliation: Task is gone",
+            ),
+            Standing::Unknown => (TaskState::TaskUnknown, "Reconciliation: Task is unknown"),
+        };
+        let unreachable_time = match standing {
+            Standing::Unreachable(since) => Some(since),
+            _ => None,
         };
         let status = TaskStatus {
+            unreachable_time,
             task_id: task_id.clone(),
             agent_id: agent_id.cloned(),
             state: framework.lost_state(state).into(),
             message: Some(message.to_owned()),
-            ..reconciliation()
+            ..told_now(Reason::Reconciliation)
         };
         Some(status)
     }
@@ -77,6 +90,15 @@ impl Master {
             tracing::warn!(task_id = %kill.task_id, "kill for another agent dropped");
             return;
         }
+        let Some(agent) = self.agents.get_mut(&agent_id) else {
+            return;
+        };
+        let key = (framework_id.clone(), kill.task_id.clone());
+        agent.killed.insert(key);
+        if !agent.is_connected {
+            tracing::info!(%agent_id, task_id = %kill.task_id, "kill kept until the agent is back");
+            return;
+        }
         let message = ToAgent::Kill {
             framework_id: framework_id.clone(),
             task_id: kill.task_id,
@@ -86,28 +108,35 @@ impl Master {
     }
 }
 
-fn reconciliation() -> TaskStatus {
+/// What every status has that the master makes.
+fn told_now(reason: Reason) -> TaskStatus {
     TaskStatus {
         source: Some(Source::Master.into()),
-        reason: Some(Reason::Reconciliation.into()),
+        reason: Some(reason.into()),
         timestamp: Some(timestamp()),
         ..Default::default()
     }
 }
 
-/// The latest state, with what of the last status is about health and the container.
+/// The latest state of a task that the master knows.
 fn latest(task: &MasterTask) -> TaskStatus {
-    let task = &task.task;
+    TaskStatus {
+        message: Some("Reconciliation: Latest task state".to_owned()),
+        ..told_by_master(&task.task, Reason::Reconciliation)
+    }
+}
+
+/// A task's state, with what of the last status is about health and the container.
+pub(super) fn told_by_master(task: &Task, reason: Reason) -> TaskStatus {
     let last = task.statuses.last();
     TaskStatus {
         task_id: task.task_id.clone(),
         agent_id: Some(task.agent_id.clone()),
         executor_id: task.executor_id.clone(),
         state: task.state,
-        message: Some("Reconciliation: Latest task state".to_owned()),
         healthy: last.and_then(|last| last.healthy),
         check_status: last.and_then(|last| last.check_status),
         container_status: last.and_then(|last| last.container_status.clone()),
-        ..reconciliation()
+        ..told_now(reason)
     }
 }

@@ -2,21 +2,18 @@
 //!
 //! Source: the `get…` methods of `src/master/readonly_handler.cpp` of Apache Mesos 1.11.0.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::framework::{Connection, Framework};
 use super::state::{Agent, Master, Offer};
+use super::views::Viewer;
+use crate::codec::ContentType;
 use crate::local::config::{AGENT_CAPABILITIES, VERSION};
 use crate::local::operator::{shown, time};
 use crate::proto::master::response::{
-    GetAgents, GetExecutors, GetFrameworks, GetRoles, GetState, GetTasks, get_agents,
-    get_executors, get_frameworks,
+    GetAgents, GetExecutors, GetFrameworks, GetState, GetTasks, get_agents, get_executors,
+    get_frameworks,
 };
-use crate::proto::{self, AgentId, AgentInfo, OfferId, Role, agent_info};
+use crate::proto::{self, AgentId, OfferId, agent_info};
 use crate::resources::Resources;
-
-/// Weight of a role for which nobody set one (`DEFAULT_WEIGHT`, `src/master/constants.hpp`).
-const DEFAULT_WEIGHT: f64 = 1.0;
 
 impl Framework {
     /// What its tasks and executors hold, on one agent or on all.
@@ -37,7 +34,13 @@ impl Framework {
         used
     }
 
-    fn report(&self, offers: Vec<proto::Offer>, offered: &Resources) -> get_frameworks::Framework {
+    fn report(
+        &self,
+        viewer: &Viewer<'_>,
+        offers: Vec<proto::Offer>,
+        inverse_offers: Vec<proto::InverseOffer>,
+        offered: &Resources,
+    ) -> get_frameworks::Framework {
         get_frameworks::Framework {
             framework_info: self.info.clone(),
             active: self.is_connected(),
@@ -47,9 +50,23 @@ impl Framework {
             reregistered_time: Some(time(self.reregistered)),
             unregistered_time: self.unregistered.map(time),
             offers,
-            allocated_resources: shown(&self.used(None)),
-            offered_resources: shown(offered),
-            offer_constraints: Some(proto::scheduler::OfferConstraints::default()),
+            inverse_offers,
+            allocated_resources: viewer.seen(shown(&self.used(None))),
+            offered_resources: viewer.seen(shown(offered)),
+            offer_constraints: Some(self.constraints.stated().clone()),
+        }
+    }
+
+    /// What subscribers of the operator API are told of it.
+    pub(super) fn outline(&self) -> get_frameworks::Framework {
+        get_frameworks::Framework {
+            framework_info: self.info.clone(),
+            active: self.is_connected(),
+            connected: self.is_connected(),
+            recovered: self.is_recovered(),
+            registered_time: Some(time(self.registered)),
+            reregistered_time: Some(time(self.reregistered)),
+            unregistered_time: Some(time(self.unregistered.unwrap_or_default())),
             ..Default::default()
         }
     }
@@ -85,60 +102,82 @@ impl Master {
         used
     }
 
-    pub(super) fn get_state(&self) -> GetState {
+    pub(super) fn get_state(&self, viewer: &Viewer<'_>) -> GetState {
         GetState {
-            get_tasks: Some(self.get_tasks()),
-            get_executors: Some(self.get_executors()),
-            get_frameworks: Some(self.get_frameworks()),
-            get_agents: Some(self.get_agents()),
+            get_tasks: Some(self.get_tasks(viewer)),
+            get_executors: Some(self.get_executors(viewer)),
+            get_frameworks: Some(self.get_frameworks(viewer)),
+            get_agents: Some(self.get_agents(viewer)),
         }
     }
 
-    pub(super) fn get_agents(&self) -> GetAgents {
+    pub(super) fn get_agents(&self, viewer: &Viewer<'_>) -> GetAgents {
         let agents = self.agents.iter();
-        let recovered = self.recovering.iter().map(|agent_id| AgentInfo {
-            id: Some(agent_id.clone()),
-            ..Default::default()
-        });
+        let recovering = self.recovering.iter();
+        let recovered = recovering.filter_map(|agent_id| self.registry.agents.get(agent_id));
         GetAgents {
-            agents: agents.map(|(id, agent)| self.agent(id, agent)).collect(),
-            recovered_agents: recovered.collect(),
+            agents: agents
+                .map(|(id, agent)| self.agent(viewer, id, agent))
+                .collect(),
+            recovered_agents: recovered
+                .cloned()
+                .map(|mut info| {
+                    info.resources = viewer.seen(info.resources);
+                    info
+                })
+                .collect(),
         }
     }
 
-    fn agent(&self, agent_id: &AgentId, agent: &Agent) -> get_agents::Agent {
+    pub(super) fn agent(
+        &self,
+        viewer: &Viewer<'_>,
+        agent_id: &AgentId,
+        agent: &Agent,
+    ) -> get_agents::Agent {
         let registered = time(agent.registered);
         let capabilities = AGENT_CAPABILITIES.map(|kind| agent_info::Capability {
             r#type: Some(kind.into()),
         });
         get_agents::Agent {
             agent_info: agent.info.clone(),
-            active: true,
-            deactivated: Some(false),
+            active: agent.is_active,
+            deactivated: Some(self.is_deactivated(agent_id)),
             version: VERSION.to_owned(),
             pid: Some(agent.pid()),
             registered_time: Some(registered),
-            reregistered_time: agent.was_recovered.then_some(registered),
-            total_resources: shown(&agent.total),
-            allocated_resources: shown(&self.used_on(agent_id)),
-            offered_resources: shown(&self.offered(|offer| offer.agent_id == *agent_id)),
+            reregistered_time: agent.reregistered.map(time),
+            total_resources: viewer.seen(shown(&agent.total)),
+            allocated_resources: viewer.seen(shown(&self.used_on(agent_id))),
+            offered_resources: viewer
+                .seen(shown(&self.offered(|offer| offer.agent_id == *agent_id))),
             capabilities: capabilities.to_vec(),
+            drain_info: self.drain_info(agent_id),
+            estimated_drain_start_time: agent.drain_started.map(|at| time(at.floor())),
             ..Default::default()
         }
     }
 
-    pub(super) fn get_frameworks(&self) -> GetFrameworks {
-        let frameworks = self.frameworks.values().map(|framework| {
+    pub(super) fn get_frameworks(&self, viewer: &Viewer<'_>) -> GetFrameworks {
+        let frameworks = self.seen_frameworks(viewer).map(|framework| {
             let own = |offer: &Offer| offer.framework_id == framework.id;
             let offers = self.offers_where(own);
             let offers = offers.map(|(id, offer)| self.offer(id, offer)).collect();
-            framework.report(offers, &self.offered(own))
+            let inverse_offers = self.inverse_offers.of_framework(&framework.id);
+            framework.report(
+                viewer,
+                offers,
+                inverse_offers.cloned().collect(),
+                &self.offered(own),
+            )
         });
-        let completed = self.completed.iter();
+        let completed = self.seen_completed(viewer);
         GetFrameworks {
             frameworks: frameworks.collect(),
             completed_frameworks: completed
-                .map(|framework| framework.report(Vec::new(), &Resources::new()))
+                .map(|framework| {
+                    framework.report(viewer, Vec::new(), Vec::new(), &Resources::new())
+                })
                 .collect(),
             ..Default::default()
         }
@@ -160,10 +199,12 @@ impl Master {
         }
     }
 
-    pub(super) fn get_executors(&self) -> GetExecutors {
-        let frameworks = self.frameworks.values();
+    pub(super) fn get_executors(&self, viewer: &Viewer<'_>) -> GetExecutors {
+        let frameworks = self.seen_frameworks(viewer);
         let executors = frameworks.flat_map(|framework| {
             let executors = framework.executors.iter();
+            let executors =
+                executors.filter(|(_, own)| viewer.sees_executor(&own.info, &framework.info));
             executors.map(|((agent_id, _), executor)| get_executors::Executor {
                 executor_info: executor.info.clone(),
                 agent_id: agent_id.clone(),
@@ -175,39 +216,21 @@ impl Master {
         }
     }
 
-    pub(super) fn get_tasks(&self) -> GetTasks {
-        let frameworks = self.frameworks.values();
-        let tasks = frameworks.flat_map(|framework| framework.tasks.values());
-        let all = self.frameworks.values().chain(&self.completed);
-        let completed = all.flat_map(|framework| &framework.completed_tasks);
-        GetTasks {
-            tasks: tasks.map(|task| task.task.clone()).collect(),
-            completed_tasks: completed.cloned().collect(),
-            ..Default::default()
+    /// A real master that writes protobuf shows the tasks of frameworks that are gone to those only who may not see them.
+    pub(super) fn get_tasks(&self, viewer: &Viewer<'_>) -> GetTasks {
+        let is_protobuf = viewer.content_type == ContentType::Protobuf;
+        let completed = self.completed.iter();
+        let completed = completed.filter(|own| viewer.sees_framework(&own.info) != is_protobuf);
+        let mut shown = GetTasks::default();
+        for framework in self.seen_frameworks(viewer).chain(completed) {
+            let sees = |task: &&proto::Task| viewer.sees_task(task, &framework.info);
+            let tasks = framework.tasks.values().map(|task| &task.task);
+            shown.tasks.extend(tasks.filter(sees).cloned());
+            let unreachable = framework.unreachable_tasks.iter().filter(sees);
+            shown.unreachable_tasks.extend(unreachable.cloned());
+            let completed = framework.completed_tasks.iter().filter(sees);
+            shown.completed_tasks.extend(completed.cloned());
         }
-    }
-
-    pub(super) fn get_roles(&self) -> GetRoles {
-        let mut roles: BTreeMap<String, Role> = BTreeMap::new();
-        for framework in self.frameworks.values() {
-            let held = framework.allocated.iter();
-            let held = held.filter(|(_, resources)| !resources.is_empty());
-            let mut names: BTreeSet<String> = held.map(|(role, _)| role.clone()).collect();
-            names.extend(framework.roles());
-            for name in names {
-                let held = framework.allocated.get(&name).cloned().unwrap_or_default();
-                let role = roles.entry(name.clone()).or_insert_with(|| Role {
-                    name: name.clone(),
-                    weight: DEFAULT_WEIGHT,
-                    ..Default::default()
-                });
-                role.frameworks.push(framework.id.clone());
-                let sum = Resources::from_unchecked(&role.resources) + held.unallocated();
-                role.resources = sum.to_protos();
-            }
-        }
-        GetRoles {
-            roles: roles.into_values().collect(),
-        }
+        shown
     }
 }

@@ -28,8 +28,9 @@ impl Master {
             .collect()
     }
 
-    /// Whether the agent in place `index` is registered.
+    /// Whether the agent in place `index` is registered and connected.
     pub(in crate::local) fn has_agent_at(&self, index: usize) -> bool {
-        self.agents.values().any(|agent| agent.index == index)
+        let agent_id = self.agent_at(index);
+        agent_id.is_some_and(|agent_id| self.is_agent_connected(&agent_id))
     }
 }

@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::constraints::Constraints;
+use super::counters::count_end;
 use super::endpoint::SchedulerRequest;
+use super::filters::Filters;
 use super::framework::{Connection, Framework, Stream, event};
 use super::state::{Master, Timer, timestamp};
-use super::validation;
+use super::{log, validation};
 use crate::local::http::Reply;
 use crate::local::messages::ToAgent;
+use crate::local::peer::Peer;
 use crate::local::stream::EventStream;
 use crate::proto::scheduler::{Event, call, event};
 use crate::proto::{FrameworkId, FrameworkInfo};
@@ -27,12 +31,12 @@ impl Master {
         let (events, body) = EventStream::new(request.content_type, &self.config.wire);
         let stream_id = Uuid::new_v4().to_string();
         match self.may_subscribe(&subscribe) {
-            Ok(framework_id) => {
+            Ok((framework_id, constraints)) => {
                 let stream = Stream {
                     id: stream_id.clone(),
                     events,
                 };
-                self.subscribed(framework_id, subscribe, stream);
+                self.subscribed(framework_id, subscribe, stream, constraints);
             }
             Err(why) => events.send(&error(why)),
         }
@@ -43,24 +47,32 @@ impl Master {
         }
     }
 
-    /// The id that it asks for, if any; or why it cannot have it.
-    fn may_subscribe(&self, call: &call::Subscribe) -> Result<Option<FrameworkId>, String> {
+    /// The id that it asks for, if any, and its constraints; or why it cannot have them.
+    fn may_subscribe(
+        &self,
+        call: &call::Subscribe,
+    ) -> Result<(Option<FrameworkId>, Constraints), String> {
         let info = &call.framework_info;
         validation::framework(info, &call.suppressed_roles, &self.config)?;
         let framework_id = info.id.clone().filter(|id| !id.value.is_empty());
-        let Some(framework_id) = framework_id else {
-            return Ok(None);
-        };
-        if self.is_completed(&framework_id) {
+        if framework_id
+            .as_ref()
+            .is_some_and(|id| self.is_completed(id))
+        {
             return Err("Framework has been removed".to_owned());
         }
+        let constraints = Constraints::of(call.offer_constraints.clone().unwrap_or_default())?;
+        self.may_register(info)?;
+        let Some(framework_id) = framework_id else {
+            return Ok((None, constraints));
+        };
         if let Some(framework) = self.frameworks.get(&framework_id)
             && !matches!(framework.connection, Connection::Recovered)
             && framework.info.principal != info.principal
         {
             return Err("Changing framework's principal is not allowed.".to_owned());
         }
-        Ok(Some(framework_id))
+        Ok((Some(framework_id), constraints))
     }
 
     fn subscribed(
@@ -68,9 +80,16 @@ impl Master {
         framework_id: Option<FrameworkId>,
         call: call::Subscribe,
         stream: Stream,
+        constraints: Constraints,
     ) {
+        let name = match framework_id {
+            None => "messages_register_framework",
+            Some(_) => "messages_reregister_framework",
+        };
+        self.tallies.named.note(name);
         let framework_id = framework_id.unwrap_or_else(|| self.new_framework_id());
-        if self.frameworks.contains_key(&framework_id) {
+        let is_known = self.frameworks.contains_key(&framework_id);
+        if is_known {
             self.remove_offers_of(&framework_id);
             self.resubscribed(&framework_id, call.framework_info);
         } else {
@@ -79,19 +98,30 @@ impl Master {
             let framework = Framework::new(framework_id.clone(), call.framework_info, connection);
             self.frameworks.insert(framework_id.clone(), framework);
         }
+        self.count_call(&framework_id, call::Type::Subscribe);
         let mut subscribed = event(event::Type::Subscribed);
         subscribed.subscribed = Some(event::Subscribed {
             framework_id: framework_id.clone(),
             heartbeat_interval_seconds: Some(self.config.heartbeat_interval.as_secs_f64()),
             master_info: Some(self.info.clone()),
         });
+        log::event(&framework_id, &subscribed);
+        let reader = Peer::Scheduler(framework_id.clone());
+        stream.events.belongs_to(reader);
         stream.events.send(&subscribed);
         let stream_id = stream.id.clone();
         if let Some(framework) = self.frameworks.get_mut(&framework_id) {
             framework.suppressed = call.suppressed_roles.into_iter().collect();
+            framework.constraints = constraints;
             framework.connection = Connection::Connected(stream);
+            framework.tallies.events.note(event::Type::Subscribed);
         }
-        self.heartbeat(framework_id, stream_id);
+        self.heartbeat(framework_id.clone(), stream_id);
+        if is_known {
+            self.tell_agents_of(&framework_id);
+        } else if let Some(framework) = self.frameworks.get(&framework_id) {
+            self.subscribers.framework_added(framework);
+        }
         self.needs_allocation = true;
     }
 
@@ -104,14 +134,14 @@ impl Master {
         framework.send(&error("Framework failed over".to_owned()));
         replace_info(framework, info);
         framework.reregistered = timestamp();
-        self.tell_agents_of(framework_id);
     }
 
-    /// Has the agents that run something of the framework take over its new description.
+    /// Has the agents that run something of the framework take over its new description, and tells operators.
     pub(super) fn tell_agents_of(&mut self, framework_id: &FrameworkId) {
         let Some(framework) = self.frameworks.get(framework_id) else {
             return;
         };
+        self.subscribers.framework_updated(framework);
         let info = framework.info.clone();
         let agents: Vec<_> = self.agents.keys().cloned().collect();
         for agent_id in agents {
@@ -126,7 +156,8 @@ impl Master {
             return;
         };
         if framework.stream_id() == Some(&stream_id) {
-            if !self.config.wire.are_heartbeats_withheld() {
+            let reader = Peer::Scheduler(framework_id.clone());
+            if !self.config.wire.are_heartbeats_withheld(&reader) {
                 framework.send(&event(event::Type::Heartbeat));
             }
             let timer = Timer::Heartbeat(framework_id, stream_id);
@@ -142,7 +173,7 @@ impl Master {
             return;
         };
         framework.connection = Connection::Disconnected;
-        framework.filters.clear();
+        framework.filters = Filters::default();
         framework.disconnections += 1;
         let framework_id = framework.id.clone();
         let timeout = framework.info.failover_timeout();
@@ -185,7 +216,11 @@ impl Master {
             let framework_id = framework_id.clone();
             self.send(&agent_id, ToAgent::ShutdownFramework { framework_id });
         }
-        framework.complete();
+        framework.complete(&self.subscribers, |own, task, status| {
+            let all = (&mut self.counters, &self.tallies);
+            count_end(all, own, task, (status.state(), status));
+        });
+        self.subscribers.framework_removed(&framework.info);
         self.remember_completed(framework);
     }
 }

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::counters::count_end;
 use super::framework::{Framework, MasterExecutor, MasterTask, event, is_terminal};
 use super::state::{Master, timestamp};
 use crate::local::messages::ToAgent;
@@ -30,12 +31,11 @@ impl Framework {
         self.send(&event);
     }
 
-    /// Tells that `task` will not run.
+    /// Tells that `task` will not run; Mesos does not name its executor.
     pub(super) fn send_verdict(&self, task: &TaskInfo, verdict: &Verdict) {
         self.send_status(TaskStatus {
             task_id: task.task_id.clone(),
             agent_id: Some(task.agent_id.clone()),
-            executor_id: task.executor.as_ref().map(|own| own.executor_id.clone()),
             state: verdict.state.into(),
             message: Some(verdict.message.clone()),
             source: Some(Source::Master.into()),
@@ -82,21 +82,37 @@ impl Master {
     ) {
         let Some(framework) = self.frameworks.get_mut(framework_id) else {
             tracing::debug!(%framework_id, "update of an unknown framework dropped");
+            self.tallies.named.note("invalid_status_updates");
             return;
         };
+        let is_connected = framework.is_connected();
         framework.send_status(status.clone());
         if self.config.wire.take_duplicate() {
             framework.send_status(status.clone());
         }
-        let Some(task) = framework.tasks.get_mut(&status.task_id) else {
+        let task = framework.tasks.get_mut(&status.task_id);
+        self.tallies
+            .validity("status_updates", is_connected && task.is_some());
+        let Some(task) = task else {
             return;
         };
         let state = status.state();
         task.task.status_update_state = Some(state.into());
         task.task.status_update_uuid.clone_from(&status.uuid);
         let latest = latest_state.unwrap_or(state);
+        count_end(
+            (&mut self.counters, &self.tallies),
+            &mut framework.counters,
+            &task.task,
+            (latest, &status),
+        );
         if !is_terminal(task.task.state()) {
             task.task.state = latest.into();
+        }
+        if is_news(&task.task, &status) {
+            let state = task.task.state();
+            self.subscribers
+                .task_updated(&task.task, &framework.info, state, &status);
         }
         remember_status(&mut task.task, status);
         if is_terminal(latest) {
@@ -113,19 +129,27 @@ impl Master {
         framework_id: &FrameworkId,
         acknowledge: call::Acknowledge,
     ) {
-        let Some(framework) = self.frameworks.get_mut(framework_id) else {
-            return;
-        };
+        let is_valid = self.passed_on(framework_id, acknowledge).is_some();
+        let what = "status_update_acknowledgements";
+        self.tallies.validity(what, is_valid);
+    }
+
+    fn passed_on(
+        &mut self,
+        framework_id: &FrameworkId,
+        acknowledge: call::Acknowledge,
+    ) -> Option<()> {
+        let framework = self.frameworks.get_mut(framework_id)?;
+        let agent = self.agents.get_mut(&acknowledge.agent_id);
+        let agent = agent.filter(|agent| agent.is_connected)?;
         // An update for a task that the executor made up has no task here; its acknowledgement is dropped too.
-        let Some(task) = framework.tasks.get(&acknowledge.task_id) else {
-            return;
-        };
-        let Some(uuid) = &task.task.status_update_uuid else {
-            return;
-        };
+        let task = framework.tasks.get(&acknowledge.task_id)?;
+        let uuid = task.task.status_update_uuid.as_ref()?;
         let is_last = is_terminal(task.task.status_update_state()) && *uuid == acknowledge.uuid;
         if is_last {
             framework.complete_task(&acknowledge.task_id);
+            let key = (framework_id.clone(), acknowledge.task_id.clone());
+            agent.killed.remove(&key);
         }
         let message = ToAgent::Acknowledge {
             framework_id: framework_id.clone(),
@@ -133,6 +157,8 @@ impl Master {
             uuid: acknowledge.uuid,
         };
         self.send(&acknowledge.agent_id, message);
+        self.check_drained(&acknowledge.agent_id);
+        Some(())
     }
 
     /// An executor has ended: its resources are free, and its scheduler is told.
@@ -146,21 +172,17 @@ impl Master {
         let Some(agent_id) = self.agent_at(index) else {
             return;
         };
-        let Some(framework) = self.frameworks.get_mut(framework_id) else {
+        self.remove_executor(framework_id, &agent_id, executor_id.clone());
+        let Some(framework) = self.frameworks.get(framework_id) else {
             return;
         };
         let mut failure = event(event::Type::Failure);
         failure.failure = Some(event::Failure {
-            agent_id: Some(agent_id.clone()),
+            agent_id: Some(agent_id),
             executor_id: Some(executor_id.clone()),
             status: Some(status),
         });
         framework.send(&failure);
-        let key = (agent_id, executor_id.clone());
-        if let Some(executor) = framework.executors.remove(&key) {
-            framework.unbook(&executor.role, &executor.resources);
-            self.give_back(&key.0, &executor.resources);
-        }
     }
 
     pub(super) fn executor_message(
@@ -172,6 +194,9 @@ impl Master {
     ) {
         let agent_id = self.agent_at(index);
         let framework = self.frameworks.get(framework_id);
+        let is_valid = framework.is_some_and(Framework::is_connected);
+        let what = "executor_to_framework_messages";
+        self.tallies.validity(what, agent_id.is_some() && is_valid);
         if let (Some(agent_id), Some(framework)) = (agent_id, framework) {
             let mut event = event(event::Type::Message);
             event.message = Some(event::Message {
@@ -184,6 +209,19 @@ impl Master {
     }
 }
 
+/// Whether subscribers of the operator API are told: of every new state, and of what checks say.
+pub(super) fn is_news(task: &Task, status: &TaskStatus) -> bool {
+    let is_check = matches!(
+        status.reason(),
+        Reason::TaskCheckStatusUpdated | Reason::TaskHealthCheckStatusUpdated
+    );
+    is_check
+        || task
+            .statuses
+            .last()
+            .is_none_or(|last| last.state != status.state)
+}
+
 /// Takes `status` into the task's history, in place of the last one if that told of the same state; without its payload.
 pub(in crate::local) fn remember_status(task: &mut Task, mut status: TaskStatus) {
     status.data = None;
@@ -192,7 +230,15 @@ pub(in crate::local) fn remember_status(task: &mut Task, mut status: TaskStatus)
     task.statuses.push(status);
 }
 
-/// What the master keeps of a task that it launches.
+/// The user as whom a task runs, if it or its executor says so.
+pub(super) fn user_of(task: &TaskInfo) -> Option<&str> {
+    let own = task.command.as_ref().and_then(|own| own.user.as_deref());
+    let executor = task.executor.as_ref();
+    let command = executor.and_then(|executor| executor.command.as_ref());
+    own.or(command.and_then(|command| command.user.as_deref()))
+}
+
+/// What the master, and the agent, keep of a task that is launched.
 pub(in crate::local) fn task_of(
     task: &TaskInfo,
     framework_id: &FrameworkId,
@@ -213,6 +259,7 @@ pub(in crate::local) fn task_of(
         health_check: task.health_check.clone(),
         kill_policy: task.kill_policy,
         limits: task.limits.clone(),
+        user: user_of(task).map(str::to_owned),
         ..Default::default()
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::constraints::Constraints;
 use super::state::Master;
 use super::subscribe::replace_info;
 use super::validation;
@@ -23,28 +24,37 @@ impl Master {
             let text = format!("Supplied FrameworkInfo is not valid: {why}");
             return Reply::bad_request(text);
         }
-        let Some(framework) = self.frameworks.get_mut(framework_id) else {
+        let Some(framework) = self.frameworks.get(framework_id) else {
             return Reply::bad_request("Framework cannot be found");
         };
         if let Err(why) = validation::framework_update(&framework.info, &info) {
             let text = format!("FrameworkInfo update is not valid: {why}");
             return Reply::bad_request(text);
         }
+        let constraints = match Constraints::of(call.offer_constraints.unwrap_or_default()) {
+            Ok(constraints) => constraints,
+            Err(why) => {
+                let text = format!("'UpdateFramework.offer_constraints' are not valid: {why}");
+                return Reply::bad_request(text);
+            }
+        };
+        if let Err(why) = self.may_register(&info) {
+            return Reply::forbidden(why);
+        }
+        let Some(framework) = self.frameworks.get_mut(framework_id) else {
+            return Reply::bad_request("Framework cannot be found");
+        };
         replace_info(framework, info);
         let roles = framework.roles();
         let suppressed: BTreeSet<String> = call.suppressed_roles.into_iter().collect();
-        let revived: Vec<String> = framework
-            .suppressed
-            .difference(&suppressed)
-            .cloned()
-            .collect();
-        for role in &revived {
-            framework.remove_filters_of(role);
-        }
+        let gone = |role: &&String| !suppressed.contains(*role) || !roles.contains(*role);
+        let revived: BTreeSet<String> = framework.suppressed.iter().filter(gone).cloned().collect();
+        framework.filters.revive(&revived);
+        framework.filters.keep_roles(&roles);
         framework.suppressed = suppressed;
+        framework.constraints = constraints;
         self.rescind_outside(framework_id, &roles);
         self.tell_agents_of(framework_id);
-        self.needs_allocation = true;
         Reply::ok()
     }
 
@@ -69,10 +79,8 @@ impl Master {
             return;
         };
         if let Some(framework) = self.frameworks.get_mut(framework_id) {
-            for role in &roles {
-                framework.suppressed.remove(role);
-                framework.remove_filters_of(role);
-            }
+            framework.suppressed.retain(|role| !roles.contains(role));
+            framework.filters.revive(&roles);
         }
         self.needs_allocation = true;
     }

@@ -1,5 +1,6 @@
 //! The rows of Mesos's JSON form, one by one; and messages of every type, there and back.
 
+mod hostile;
 mod random;
 mod scalars;
 

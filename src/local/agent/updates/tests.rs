@@ -3,14 +3,16 @@ use std::sync::Arc;
 use super::super::state::Framework;
 use super::*;
 use crate::local::LocalCluster;
-use crate::local::messages::ToAgent;
+use crate::local::messages::{Registered, ToAgent};
 
 fn agent() -> Agent {
     let config = Arc::new(LocalCluster::builder().checked().unwrap());
     let mut agent = Agent::new(config, 0, ([127, 0, 0, 1], 5051).into());
-    agent.receive(ToAgent::Registered {
+    agent.receive(ToAgent::Registered(Box::new(Registered {
         agent_id: "S0".into(),
-    });
+        ping_timeout: Duration::from_secs(75),
+        unmentioned: Vec::new(),
+    })));
     let framework = Framework::new(crate::proto::FrameworkInfo::default());
     agent.frameworks.insert("f".into(), framework);
     agent

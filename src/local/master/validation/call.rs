@@ -7,7 +7,9 @@ use crate::proto::scheduler::{Call, call};
 
 /// Why `call` is not well formed, if so.
 pub(in crate::local::master) fn call(call: &Call, principal: Option<&str>) -> Result<(), String> {
-    if call.r#type.is_none() {
+    // A value that the schema does not know is none.
+    let kind = call.r#type.and_then(|kind| call::Type::try_from(kind).ok());
+    if kind.is_none() {
         return expecting("type");
     }
     if call.r#type() == call::Type::Subscribe {

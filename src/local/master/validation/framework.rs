@@ -3,14 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::ids;
 use crate::local::config::Config;
-use crate::local::master::framework::{has_capability, roles};
 use crate::proto::FrameworkInfo;
 use crate::proto::framework_info::capability;
-
-/// Characters that no role has (`src/common/roles.cpp`).
-const INVALID_CHARACTERS: [char; 7] = ['\t', '\n', '\u{b}', '\u{c}', '\r', ' ', '\u{7f}'];
+use crate::resources::role;
+use crate::validation::{check_id, has_capability, roles};
 
 /// What a 64-bit number of nanoseconds holds: longer is not a duration for Mesos (`stout/duration.hpp`).
 const MAX_DURATION_SECONDS: f64 = 9_223_372_036.0;
@@ -23,7 +20,7 @@ pub(in crate::local::master) fn framework(
 ) -> Result<(), String> {
     check_roles(info)?;
     if let Some(id) = info.id.as_ref().filter(|id| !id.value.is_empty()) {
-        ids::check(&id.value)?;
+        check_id(&id.value)?;
     }
     let timeout = info.failover_timeout();
     if timeout.is_nan() || timeout.abs() > MAX_DURATION_SECONDS {
@@ -82,7 +79,7 @@ fn check_roles(info: &FrameworkInfo) -> Result<(), String> {
             );
         }
         return match &info.role {
-            Some(role) => check_role(role)
+            Some(role) => role::validate(role)
                 .map_err(|why| format!("'FrameworkInfo.role' is not a valid role: {why}")),
             None => Ok(()),
         };
@@ -108,7 +105,7 @@ fn check_roles(info: &FrameworkInfo) -> Result<(), String> {
         ));
     }
     info.roles.iter().try_for_each(|role| {
-        check_role(role)
+        role::validate(role)
             .map_err(|why| format!("'FrameworkInfo.roles' contains invalid role: {why}"))
     })
 }
@@ -116,41 +113,4 @@ fn check_roles(info: &FrameworkInfo) -> Result<(), String> {
 /// Sets as `stringify` of stout prints them.
 fn shown_set(items: &[&str]) -> String {
     format!("{{ {} }}", items.join(", "))
-}
-
-/// Source: `src/common/roles.cpp`.
-fn check_role(role: &str) -> Result<(), String> {
-    if role == "*" {
-        return Ok(());
-    }
-    if role.is_empty() {
-        return Err("Role names cannot be the empty string".to_owned());
-    }
-    if role.starts_with('/') {
-        return Err(format!("Role '{role}' cannot start with a slash"));
-    }
-    if role.ends_with('/') {
-        return Err(format!("Role '{role}' cannot end with a slash"));
-    }
-    if role.contains("//") {
-        return Err(format!("Role '{role}' cannot contain two adjacent slashes"));
-    }
-    for component in role.split('/') {
-        if [".", "..", "*"].contains(&component) {
-            return Err(format!(
-                "Role '{role}' cannot include '{component}' as a component"
-            ));
-        }
-        if component.starts_with('-') {
-            return Err(format!(
-                "Role component '{component}' is invalid because it starts with a dash"
-            ));
-        }
-        if component.contains(INVALID_CHARACTERS) {
-            return Err(format!(
-                "Role component '{component}' is invalid because it contains backspace or whitespace"
-            ));
-        }
-    }
-    Ok(())
 }

@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint};
 use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,
+    FileDescriptorSet,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,10 +21,10 @@ use super::from_json;
 use crate::proto::FILE_DESCRIPTOR_SET;
 
 /// Optional messages stop nesting here; required ones go on, but never lead back to themselves.
-const MAX_DEPTH: usize = 4;
+pub(super) const MAX_DEPTH: usize = 4;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(crate::tests::cases(32))]
 
     #[test]
     fn every_message_survives(seed: u64) {
@@ -50,26 +54,23 @@ impl Check for Survival {
     }
 }
 
-struct Random {
-    dice: fastrand::Rng,
+/// The schema, by full names.
+#[derive(Default)]
+struct Schema {
     messages: BTreeMap<String, DescriptorProto>,
     enums: BTreeMap<String, EnumDescriptorProto>,
 }
 
-impl Random {
-    fn new(seed: u64) -> Self {
-        let mut random = Self {
-            dice: fastrand::Rng::with_seed(seed),
-            messages: BTreeMap::new(),
-            enums: BTreeMap::new(),
-        };
-        let descriptors = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
-        for file in descriptors.file {
-            random.declare(file.package(), &file.message_type, &file.enum_type);
-        }
-        random
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    let mut schema = Schema::default();
+    let descriptors = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
+    for file in descriptors.file {
+        schema.declare(file.package(), &file.message_type, &file.enum_type);
     }
+    schema
+});
 
+impl Schema {
     fn declare(
         &mut self,
         scope: &str,
@@ -86,9 +87,22 @@ impl Random {
             self.messages.insert(name, message.clone());
         }
     }
+}
 
-    fn message(&mut self, name: &str, depth: usize) -> Vec<u8> {
-        let message = self.messages[name].clone();
+pub(super) struct Random {
+    dice: fastrand::Rng,
+}
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            dice: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// A message of this name, as protobuf; the deeper it is said to be, the smaller it is.
+    pub(super) fn message(&mut self, name: &str, depth: usize) -> Vec<u8> {
+        let message = &SCHEMA.messages[name];
         let mut oneofs = BTreeSet::new();
         let mut bytes = Vec::new();
         for field in &message.field {
@@ -110,6 +124,32 @@ impl Random {
         bytes
     }
 
+    /// A message of this name as peers write it: with a type and the content that goes with it, and no other.
+    pub(super) fn of_one_kind(&mut self, name: &str, depth: usize) -> Vec<u8> {
+        let types = &SCHEMA.enums[&format!("{name}.Type")].value;
+        let kind = &types[self.dice.usize(..types.len())];
+        let named = |field: &FieldDescriptorProto, kind: &EnumValueDescriptorProto| {
+            field.name() == kind.name().to_ascii_lowercase()
+        };
+        let mut bytes = Vec::new();
+        for field in &SCHEMA.messages[name].field {
+            let count = match field.name() {
+                "type" => {
+                    encode_key(field_tag(field), WireType::Varint, &mut bytes);
+                    encode_varint(i64::from(kind.number()).cast_unsigned(), &mut bytes);
+                    0
+                }
+                _ if named(field, kind) => 1,
+                _ if types.iter().any(|kind| named(field, kind)) => 0,
+                _ => self.count(field, depth),
+            };
+            for _ in 0..count {
+                self.field(field, depth, &mut bytes);
+            }
+        }
+        bytes
+    }
+
     fn count(&mut self, field: &FieldDescriptorProto, depth: usize) -> usize {
         match field.label() {
             Label::Required => 1,
@@ -120,7 +160,7 @@ impl Random {
     }
 
     fn field(&mut self, field: &FieldDescriptorProto, depth: usize, to: &mut Vec<u8>) {
-        let tag = u32::try_from(field.number()).unwrap();
+        let tag = field_tag(field);
         let mut varint = |value| {
             encode_key(tag, WireType::Varint, to);
             encode_varint(value, to);
@@ -150,7 +190,7 @@ impl Random {
     }
 
     fn enum_number(&mut self, name: &str) -> u64 {
-        let values = &self.enums[name].value;
+        let values = &SCHEMA.enums[name].value;
         let number = values[self.dice.usize(..values.len())].number();
         i64::from(number).cast_unsigned()
     }
@@ -180,4 +220,8 @@ impl Random {
         let chars = (0..self.dice.usize(..5)).map(|_| CHARS[self.dice.usize(..CHARS.len())]);
         chars.chain(word.chars()).collect()
     }
+}
+
+fn field_tag(field: &FieldDescriptorProto) -> u32 {
+    u32::try_from(field.number()).unwrap()
 }

@@ -1,0 +1,214 @@
+//! Why a JSON body is refused, in Mesos's words.
+//!
+//! Source: `3rdparty/stout/include/stout/protobuf.hpp` and `json.hpp` of Apache Mesos 1.11.0, and picojson.
+
+use prost_types::field_descriptor_proto::Type;
+use serde_json::{Map, Value};
+
+use super::schema::{Field, Message, SCHEMA};
+
+/// Why a body is not JSON.
+pub(super) fn syntax(body: &[u8]) -> Option<String> {
+    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
+    let why = match values.next() {
+        None => syntax_error(1, ""),
+        Some(Err(error)) => {
+            let lines: Vec<_> = body.split(|byte| *byte == b'\n').collect();
+            let line = lines.get(error.line().saturating_sub(1)).copied();
+            let near = line.unwrap_or_default();
+            let from = error.column().saturating_sub(1).min(near.len());
+            let near = if error.is_eof() { &[] } else { &near[from..] };
+            syntax_error(error.line(), &String::from_utf8_lossy(near))
+        }
+        Some(Ok(_)) => {
+            let rest = body.get(values.byte_offset()..).unwrap_or_default();
+            if rest.iter().all(u8::is_ascii_whitespace) {
+                return None;
+            }
+            let rest = String::from_utf8_lossy(rest);
+            format!("Parsed JSON included non-whitespace trailing characters: {rest}")
+        }
+    };
+    Some(why)
+}
+
+fn syntax_error(line: usize, near: &str) -> String {
+    format!("syntax error at line {line} near: {near}")
+}
+
+/// Why JSON is no message of this name: the first value of a wrong type, else all that is missing.
+pub(super) fn conversion(name: &str, value: &Value) -> Option<String> {
+    let Value::Object(object) = value else {
+        return Some("Expecting a JSON object".to_owned());
+    };
+    let message = SCHEMA.message(name)?;
+    if let Some(why) = wrong_in(message, object) {
+        return Some(why);
+    }
+    let mut missing = Vec::new();
+    add_missing(message, object, "", &mut missing);
+    let missing_fields = || format!("Missing required fields: {}", missing.join(", "));
+    (!missing.is_empty()).then(missing_fields)
+}
+
+/// Keys in their order, which is the alphabet's.
+fn wrong_in(message: &Message, object: &Map<String, Value>) -> Option<String> {
+    object.iter().find_map(|(name, value)| {
+        let field = message.field(name)?;
+        wrong_value(field, value)
+    })
+}
+
+fn wrong_value(field: &Field, value: &Value) -> Option<String> {
+    let not_expecting = |what: &str| {
+        let name = &field.name;
+        Some(format!("Not expecting a JSON {what} for field '{name}'"))
+    };
+    match value {
+        Value::Null => None,
+        Value::Bool(_) if field.kind == Type::Bool => None,
+        Value::Bool(_) => not_expecting("boolean"),
+        Value::Number(_) if is_number(field.kind) => None,
+        Value::Number(_) => not_expecting("number"),
+        Value::Array(values) if field.is_repeated => {
+            values.iter().find_map(|value| wrong_value(field, value))
+        }
+        Value::Array(_) => not_expecting("array"),
+        Value::Object(object) => match SCHEMA.message_of(field) {
+            Some(entry) if entry.is_map_entry => {
+                let value = entry.field("value")?;
+                object.values().find_map(|own| wrong_value(value, own))
+            }
+            Some(message) => wrong_in(message, object),
+            None => not_expecting("object"),
+        },
+        Value::String(text) => wrong_text(field, text),
+    }
+}
+
+fn wrong_text(field: &Field, text: &str) -> Option<String> {
+    let name = &field.name;
+    match field.kind {
+        Type::String => None,
+        Type::Bytes => {
+            let is_known = |letter: &char| {
+                letter.is_ascii_alphanumeric() || "+/=".contains(*letter) || letter.is_whitespace()
+            };
+            let wrong = text.chars().find(|letter| !is_known(letter))?;
+            Some(format!(
+                "Failed to base64 decode bytes field '{name}': Invalid character '{wrong}'"
+            ))
+        }
+        Type::Enum => {
+            let is_wrong = field.is_required && !SCHEMA.has_value(field, text);
+            is_wrong.then(|| format!("Failed to find enum for '{text}'"))
+        }
+        Type::Double | Type::Float if matches!(text, "Infinity" | "-Infinity") => None,
+        kind if is_number(kind) => not_parsed(field, text, "number", Value::is_number),
+        Type::Bool => not_parsed(field, text, "boolean", Value::is_boolean),
+        _ => Some(format!("Not expecting a JSON string for field '{name}'")),
+    }
+}
+
+/// Why a string is not the value that it is to be read as.
+fn not_parsed(field: &Field, text: &str, what: &str, is: fn(&Value) -> bool) -> Option<String> {
+    let why = match serde_json::from_str::<Value>(text) {
+        Ok(value) if is(&value) => return None,
+        Ok(_) => "Unexpected JSON type parsed".to_owned(),
+        Err(_) => syntax(text.as_bytes())?,
+    };
+    let name = &field.name;
+    Some(format!(
+        "Failed to parse '{text}' as a JSON {what} for field '{name}': {why}"
+    ))
+}
+
+fn is_number(kind: Type) -> bool {
+    !matches!(
+        kind,
+        Type::String | Type::Bytes | Type::Bool | Type::Enum | Type::Message | Type::Group
+    )
+}
+
+/// Those of this message first, then those of what is in it, by number.
+fn add_missing(
+    message: &Message,
+    object: &Map<String, Value>,
+    prefix: &str,
+    missing: &mut Vec<String>,
+) {
+    let set = |field: &Field| object.get(&field.name).filter(|value| !value.is_null());
+    for field in message.required().filter(|field| set(field).is_none()) {
+        missing.push(format!("{prefix}{}", field.name));
+    }
+    let mut fields: Vec<&Field> = message.fields.iter().collect();
+    fields.sort_by_key(|field| field.number);
+    for field in fields {
+        let (Some(inner), Some(value)) = (SCHEMA.message_of(field), set(field)) else {
+            continue;
+        };
+        let name = &field.name;
+        if inner.is_map_entry {
+            let held = inner.field("value").and_then(|own| SCHEMA.message_of(own));
+            let values = value.as_object().into_iter().flat_map(Map::values);
+            let values = values.filter_map(Value::as_object).enumerate();
+            for (index, object) in values {
+                if let Some(held) = held {
+                    add_missing(
+                        held,
+                        object,
+                        &format!("{prefix}{name}[{index}].value."),
+                        missing,
+                    );
+                }
+            }
+        } else if field.is_repeated {
+            let values = value
+                .as_array()
+                .map_or(std::slice::from_ref(value), Vec::as_slice);
+            let values = values.iter().filter_map(Value::as_object).enumerate();
+            for (index, object) in values {
+                add_missing(inner, object, &format!("{prefix}{name}[{index}]."), missing);
+            }
+        } else if let Some(object) = value.as_object() {
+            add_missing(inner, object, &format!("{prefix}{name}."), missing);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_json_is_told_with_the_place() {
+        let said = |body: &str| syntax(body.as_bytes());
+        assert_eq!(said("{}  \n"), None);
+        let near = "syntax error at line 1 near: x";
+        assert_eq!(said("x").as_deref(), Some(near));
+        let near = "syntax error at line 1 near: ";
+        assert_eq!(said("").as_deref(), Some(near));
+        assert_eq!(said("{").as_deref(), Some(near));
+        let trailing = "Parsed JSON included non-whitespace trailing characters:  x";
+        assert_eq!(said("{} x").as_deref(), Some(trailing));
+    }
+
+    #[test]
+    fn wrong_types_come_before_what_is_missing() {
+        let said = |text: &str| {
+            let value: Value = serde_json::from_str(text).unwrap();
+            conversion("mesos.v1.scheduler.Call", &value)
+        };
+        assert_eq!(said(r#"{"type":"SUBSCRIBE"}"#), None);
+        assert_eq!(
+            said(r#"{"subscribe":{"framework_info":{"name":1}}}"#).as_deref(),
+            Some("Not expecting a JSON number for field 'name'")
+        );
+        assert_eq!(
+            said(r#"{"subscribe":{"framework_info":{}}}"#).as_deref(),
+            Some(
+                "Missing required fields: subscribe.framework_info.user, subscribe.framework_info.name"
+            )
+        );
+    }
+}
