@@ -6,6 +6,9 @@
 //! Prints milliseconds, resident megabytes, and ratios: of tasks to a floor measured in the same run, of allocations to
 //! the next smaller cluster.
 
+#[path = "support/process.rs"]
+mod process;
+
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,8 +34,6 @@ const BATCH: usize = 500;
 /// How long an allocation is watched.
 const WATCHED: Duration = Duration::from_secs(4);
 const INTERVAL: Duration = Duration::from_millis(200);
-/// Clock ticks of `/proc/self/stat` in a second, as Linux has them for programs.
-const TICKS: f64 = 100.0;
 
 fn main() {
     let wanted = std::env::args().nth(1).filter(|own| !own.starts_with("--"));
@@ -89,7 +90,7 @@ async fn start() {
 /// No-op tasks, one terminal update each, under one executor in this process.
 async fn tasks() {
     let floor = round_trips(2 * TASKS).await;
-    let before = resident("VmRSS");
+    let before = process::megabytes("VmRSS");
     let begun = Instant::now();
     let cluster = LocalCluster::builder()
         .resources("cpus:10000;mem:1000000;disk:1000000")
@@ -115,7 +116,7 @@ async fn tasks() {
     );
     println!(
         "resident_mb               peak {:.1}   before {before:.1}",
-        resident("VmHWM")
+        process::megabytes("VmHWM")
     );
 }
 
@@ -143,7 +144,7 @@ async fn allocation() {
         cluster.shutdown().await;
         let cluster = settled(LocalCluster::builder().agents(agents)).await;
         let offered = cycle(&cluster, agents, frameworks, 0.0).await;
-        let memory = resident("VmRSS");
+        let memory = process::megabytes("VmRSS");
         cluster.shutdown().await;
         let (before_refused, before_offered) = last.unwrap_or((refused, offered));
         println!(
@@ -181,9 +182,13 @@ async fn cycle(cluster: &LocalCluster, agents: usize, frameworks: usize, refuse:
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     tokio::time::sleep(INTERVAL).await;
-    let (cpu, begun, before) = (cpu_ms(), Instant::now(), declined.load(Ordering::Relaxed));
+    let (cpu, begun, before) = (
+        1000.0 * process::cpu_seconds(),
+        Instant::now(),
+        declined.load(Ordering::Relaxed),
+    );
     tokio::time::sleep(WATCHED).await;
-    let spent = cpu_ms() - cpu;
+    let spent = 1000.0 * process::cpu_seconds() - cpu;
     let cycles = if refuse > 0.0 {
         begun.elapsed().as_secs_f64() / INTERVAL.as_secs_f64()
     } else {
@@ -362,30 +367,6 @@ async fn round_trips(count: usize) -> f64 {
     drop(stream);
     peer.await.expect("the peer ends");
     time
-}
-
-/// Megabytes of a line of `/proc/self/status`; 0 where there is none.
-fn resident(name: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
-    kilobytes
-        .and_then(|own| own.parse::<f64>().ok())
-        .unwrap_or_default()
-        / 1024.0
-}
-
-/// What this process has used of all processors, of itself and in the kernel; 0 where it is not told.
-fn cpu_ms() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after = stat.rsplit_once(") ").map_or("", |(_, after)| after);
-    let fields: Vec<f64> = after
-        .split(' ')
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse().ok())
-        .collect();
-    fields.iter().sum::<f64>() / TICKS * 1000.0
 }
 
 fn milliseconds(duration: Duration) -> f64 {

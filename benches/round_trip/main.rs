@@ -1,5 +1,6 @@
 //! Acknowledgements in order, over a round trip of 0, 1 and 10 ms: through the driver, one at a time with reqwest, and a
-//! floor that only writes and counts on a bare socket.
+//! floor that only writes and counts on a bare socket. Then how long an update is on its way to its callback, and its
+//! acknowledgement on the wire.
 //!
 //!     cargo bench --bench round_trip
 //!
@@ -9,17 +10,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a bench")]
 
+mod latency;
+#[path = "../support/process.rs"]
+mod process;
+mod wire;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use mesos_framework::proto::scheduler::{Call, Event, call, event};
+use mesos_framework::proto::scheduler::{Call, call};
 use mesos_framework::proto::{FrameworkInfo, Offer, TaskStatus};
-use mesos_framework::{Scheduler, SchedulerDriver, SchedulerHandle, async_trait, recordio};
+use mesos_framework::{Scheduler, SchedulerDriver, SchedulerHandle, async_trait};
 use prost::Message;
 
 /// Set in the master's process.
@@ -75,6 +80,7 @@ fn main() {
     drop(child.stdin.take());
     child.wait().unwrap();
     let (floor, driver, reqwest) = (cpu[0], cpu[1], cpu[3]);
+    latency::measure();
     println!(
         "CPU on loopback: driver / floor {:.1}, reqwest / driver {:.1}",
         driver / floor,
@@ -103,7 +109,7 @@ impl Meter {
     fn start() -> Self {
         Self {
             started: Instant::now(),
-            cpu: cpu_seconds(),
+            cpu: process::cpu_seconds(),
         }
     }
 
@@ -115,22 +121,9 @@ impl Meter {
     fn end(&self, calls: usize) -> Measured {
         Measured {
             rate: calls as f64 / self.started.elapsed().as_secs_f64(),
-            cpu_us: (cpu_seconds() - self.cpu) * 1e6 / calls as f64,
+            cpu_us: (process::cpu_seconds() - self.cpu) * 1e6 / calls as f64,
         }
     }
-}
-
-/// Of all threads that this process has now.
-fn cpu_seconds() -> f64 {
-    let mut nanoseconds = 0.0;
-    for thread in std::fs::read_dir("/proc/self/task").unwrap() {
-        let Ok(text) = std::fs::read_to_string(thread.unwrap().path().join("schedstat")) else {
-            continue;
-        };
-        let on_cpu = text.split(' ').next().unwrap();
-        nanoseconds += on_cpu.parse::<f64>().unwrap();
-    }
-    nanoseconds / 1e9
 }
 
 fn acknowledge(number: usize) -> Call {
@@ -264,7 +257,7 @@ fn master() {
     for delay in DELAYS {
         match delay {
             0 => println!("{address}"),
-            _ => println!("{}", proxy(address, Duration::from_millis(delay) / 2)),
+            _ => println!("{}", wire::proxy(address, Duration::from_millis(delay) / 2)),
         }
     }
     let _ = std::io::stdin().read(&mut [0]);
@@ -278,10 +271,10 @@ fn answer(mut stream: &TcpStream) {
     while let Ok(count @ 1..) = stream.read(&mut buffer) {
         input.extend_from_slice(&buffer[..count]);
         let mut answers = Vec::new();
-        while let Some(body) = request(&mut input) {
+        while let Some(body) = wire::request(&mut input) {
             let call = Call::decode(body).unwrap();
             if call.r#type() == call::Type::Subscribe {
-                answers.extend_from_slice(&subscribed());
+                answers.extend_from_slice(&wire::subscribed());
                 continue;
             }
             let number = call.acknowledge.unwrap().task_id.value;
@@ -290,88 +283,10 @@ fn answer(mut stream: &TcpStream) {
                 return;
             }
             next += 1;
-            answers.extend_from_slice(
-                b"HTTP/1.1 202 Accepted\r\nDate: Sun, 22 Nov 2026 19:30:00 GMT\r\nContent-Length: 0\r\n\r\n",
-            );
+            answers.extend_from_slice(wire::ACCEPTED);
         }
         if stream.write_all(&answers).is_err() {
             return;
         }
     }
-}
-
-/// The body of the next request, if it is there.
-fn request(input: &mut BytesMut) -> Option<Bytes> {
-    let head = input.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
-    let text = std::str::from_utf8(&input[..head]).unwrap();
-    let mut lengths = text.lines().filter_map(|line| {
-        let (name, value) = line.split_once(": ")?;
-        name.eq_ignore_ascii_case("content-length").then_some(value)
-    });
-    let length: usize = lengths.next_back().unwrap().parse().unwrap();
-    if input.len() < head + length {
-        return None;
-    }
-    let mut request = input.split_to(head + length);
-    Some(request.split_off(head).freeze())
-}
-
-fn subscribed() -> Vec<u8> {
-    let subscribed = event::Subscribed {
-        framework_id: "0d7c9d7a-1c9e-4b8e-8a3b-2f1f5e6d7c8b-0000".into(),
-        ..event::Subscribed::default()
-    };
-    let event = Event {
-        r#type: Some(event::Type::Subscribed as i32),
-        subscribed: Some(subscribed),
-        ..Event::default()
-    };
-    let mut record = BytesMut::new();
-    recordio::encode(&event.encode_to_vec(), &mut record);
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: {MEDIA_TYPE}\r\n\
-         Mesos-Stream-Id: stream\r\n\r\n{:x}\r\n",
-        record.len()
-    );
-    [head.as_bytes(), &record, b"\r\n"].concat()
-}
-
-/// Passes everything on after `delay`, in either direction.
-fn proxy(to: SocketAddr, delay: Duration) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for front in listener.incoming() {
-            let front = front.unwrap();
-            let back = TcpStream::connect(to).unwrap();
-            for stream in [&front, &back] {
-                stream.set_nodelay(true).unwrap();
-            }
-            pass(front.try_clone().unwrap(), back.try_clone().unwrap(), delay);
-            pass(back, front, delay);
-        }
-    });
-    address
-}
-
-fn pass(mut from: TcpStream, mut to: TcpStream, delay: Duration) {
-    let (sender, receiver) = mpsc::sync_channel::<(Instant, Vec<u8>)>(10_000);
-    thread::spawn(move || {
-        let mut buffer = vec![0; 64 * 1024];
-        while let Ok(count @ 1..) = from.read(&mut buffer) {
-            let due = Instant::now() + delay;
-            if sender.send((due, buffer[..count].to_vec())).is_err() {
-                return;
-            }
-        }
-    });
-    thread::spawn(move || {
-        for (due, bytes) in receiver {
-            thread::sleep(due.saturating_duration_since(Instant::now()));
-            if to.write_all(&bytes).is_err() {
-                return;
-            }
-        }
-        let _ = to.shutdown(std::net::Shutdown::Write);
-    });
 }
