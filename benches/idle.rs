@@ -9,22 +9,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a bench")]
 
+#[path = "support/cluster.rs"]
+mod cluster;
 #[path = "support/process.rs"]
 mod process;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use mesos_framework::local::LocalCluster;
+use cluster::Cluster;
 use mesos_framework::proto::{Filters, FrameworkInfo, Offer, TaskStatus};
 use mesos_framework::{Scheduler, SchedulerDriver, SchedulerHandle, async_trait};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-/// Set in the cluster's process.
-const CLUSTER: &str = "IDLE_CLUSTER";
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Until what happens at the start is over.
 const START: Duration = Duration::from_secs(3);
@@ -35,49 +33,15 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    if std::env::var_os(CLUSTER).is_some() {
-        return runtime.block_on(cluster());
+    if cluster::served(&runtime, |builder| builder.heartbeat_interval(HEARTBEAT)) {
+        return;
     }
     let seconds = std::env::var("SECONDS").map_or(60, |text| text.parse().unwrap());
     let watched = Duration::from_secs(seconds);
     println!("          resident_mb  threads  wakeups_per_min  cpu_ms_per_min");
     runtime.block_on(floor(watched));
-    let mut own = None;
-    let master = std::env::var("MESOS_MASTER").unwrap_or_else(|_| {
-        let program = std::env::current_exe().unwrap();
-        let mut command = Command::new(program);
-        let child = command
-            .env(CLUSTER, "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        let child = own.insert(child.spawn().unwrap());
-        let mut address = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut address)
-            .unwrap();
-        address.trim().into()
-    });
-    runtime.block_on(driver(&master, watched));
-    if let Some(mut child) = own {
-        drop(child.stdin.take());
-        child.wait().unwrap();
-    }
-}
-
-/// A cluster that lives until its standard input closes.
-async fn cluster() {
-    let cluster = LocalCluster::builder()
-        .heartbeat_interval(HEARTBEAT)
-        .start()
-        .await
-        .unwrap();
-    println!("{}", cluster.master_address());
-    std::io::stdout().flush().unwrap();
-    tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]))
-        .await
-        .unwrap()
-        .unwrap();
-    cluster.shutdown().await;
+    let cluster = Cluster::start();
+    runtime.block_on(driver(&cluster.master, watched));
 }
 
 async fn watch(name: &str, watched: Duration) {

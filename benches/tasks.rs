@@ -10,15 +10,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a bench")]
 
+#[path = "support/cluster.rs"]
+mod cluster;
 #[path = "support/process.rs"]
 mod process;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mesos_framework::local::LocalCluster;
+use cluster::Cluster;
 use mesos_framework::proto::{
     CommandInfo, ExecutorInfo, Filters, FrameworkInfo, KillPolicy, Offer, Resource, TaskId,
     TaskInfo, TaskState, TaskStatus,
@@ -28,8 +29,8 @@ use mesos_framework::{
     async_trait,
 };
 
-/// What this program is when it is started once more.
-const ROLE: &str = "TASKS_ROLE";
+/// Set by the command of the executor, which is this program, too.
+const EXECUTOR: &str = "BENCH_EXECUTOR";
 const ROUNDS: usize = 3;
 /// What one task takes, and what the executor does.
 const CPUS: f64 = 0.01;
@@ -42,35 +43,24 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    match std::env::var(ROLE).as_deref() {
-        Ok("cluster") => return runtime.block_on(cluster()),
-        Ok(_) => {
-            let mut driver = ExecutorDriver::builder(NoOp).build().unwrap();
-            runtime.block_on(driver.run()).unwrap();
-            return;
-        }
-        Err(_) => {}
+    if std::env::var_os(EXECUTOR).is_some() {
+        let mut driver = ExecutorDriver::builder(NoOp).build().unwrap();
+        runtime.block_on(driver.run()).unwrap();
+        return;
+    }
+    let is_cluster = cluster::served(&runtime, |builder| {
+        let builder = builder.resources("cpus:1.1;mem:65536;disk:65536");
+        builder.allocation_interval(Duration::from_millis(20))
+    });
+    if is_cluster {
+        return;
     }
     let tasks = setting("TASKS", 2_000);
     let per_accept = setting("PER_ACCEPT", 200);
-    let mut own = None;
-    let master = std::env::var("MESOS_MASTER").unwrap_or_else(|_| {
-        let program = std::env::current_exe().unwrap();
-        let mut command = Command::new(program);
-        let child = command
-            .env(ROLE, "cluster")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        let child = own.insert(child.spawn().unwrap());
-        let mut address = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut address)
-            .unwrap();
-        address.trim().into()
-    });
+    let cluster = Cluster::start();
     println!("   tasks  tasks_per_s  cpu_us_per_task  floor_us  ratio");
     for _ in 0..ROUNDS {
-        let (seconds, cpu) = runtime.block_on(launch(&master, tasks, per_accept));
+        let (seconds, cpu) = runtime.block_on(launch(&cluster.master, tasks, per_accept));
         // Two events and two acknowledgements.
         let floor = exchanges(2 * tasks);
         let of_each = 1e6 / number(tasks);
@@ -82,10 +72,6 @@ fn main() {
             cpu / floor
         );
     }
-    if let Some(mut child) = own {
-        drop(child.stdin.take());
-        child.wait().unwrap();
-    }
 }
 
 fn setting(name: &str, default: usize) -> usize {
@@ -96,30 +82,13 @@ fn number(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::MAX, f64::from)
 }
 
-/// A cluster that lives until its standard input closes.
-async fn cluster() {
-    let cluster = LocalCluster::builder()
-        .resources("cpus:1.1;mem:65536;disk:65536")
-        .allocation_interval(Duration::from_millis(20))
-        .start()
-        .await
-        .unwrap();
-    println!("{}", cluster.master_address());
-    std::io::stdout().flush().unwrap();
-    tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]))
-        .await
-        .unwrap()
-        .unwrap();
-    cluster.shutdown().await;
-}
-
 /// Seconds from the first offers to the end, and of them on a processor.
 async fn launch(master: &str, tasks: usize, per_accept: usize) -> (f64, f64) {
     let program = std::env::current_exe().unwrap();
     let executor = ExecutorInfo {
         executor_id: "bench".into(),
         command: Some(CommandInfo {
-            value: Some(format!("{ROLE}=executor exec {}", program.display())),
+            value: Some(format!("{EXECUTOR}=1 exec {}", program.display())),
             ..CommandInfo::default()
         }),
         resources: vec![

@@ -344,9 +344,11 @@ impl Executor {
         let body = executor_call(framework_id, call).to_string();
         let known = async {
             loop {
-                let opened = EventStream::try_open(&address, &path, &[JSON], body.as_bytes()).await;
-                if let Some(events) = opened.filter(|own| own.status() == 200) {
-                    return events;
+                if cluster.has_begun(0, framework_id, EXECUTOR) {
+                    let opened = EventStream::try_open(&address, &path, &[JSON], body.as_bytes());
+                    if let Some(events) = opened.await.filter(|own| own.status() == 200) {
+                        return events;
+                    }
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

@@ -257,6 +257,14 @@ impl OwnCluster {
         }
     }
 
+    /// Whether the agent would stand another speaking for this executor now.
+    pub fn has_begun(&self, index: usize, framework_id: &str, executor_id: &str) -> bool {
+        match self {
+            Self::Real(kit) => kit.has_output(index, framework_id, executor_id),
+            Self::Embedded(_) => true,
+        }
+    }
+
     /// As SIGKILL does.
     pub fn kill_agent(&mut self, index: usize) {
         match self {
@@ -290,7 +298,7 @@ impl OwnCluster {
     /// The agent and the master do not hear each other.
     pub fn partition_agent(&mut self, index: usize) {
         match self {
-            Self::Real(kit) => kit.signal_agent(index, "STOP"),
+            Self::Real(kit) => kit.stop_agent(index),
             Self::Embedded(local) => assert!(local.partition_agent(index)),
         }
     }

@@ -54,7 +54,8 @@ async fn known(cluster: &OwnCluster, framework_id: &str) -> Answer {
     let known = async {
         loop {
             let answer = post_executor(&api, &message_of(framework_id)).await;
-            if !answer.text().ends_with(" cannot be found") {
+            let is_known = !answer.text().ends_with(" cannot be found");
+            if is_known && cluster.has_begun(0, framework_id, EXECUTOR) {
                 return answer;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -5,10 +5,11 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::built_in_role;
 use crate::cluster::{Agents, Needs};
+use crate::framework::PATIENCE;
 
 /// Longest wait for a master to listen.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -204,6 +205,35 @@ impl Kit {
         self.ended = self.terminations(number);
         let agent = self.agent(number, self.agents[number].0);
         self.agents[number].1 = Some(agent);
+    }
+
+    /// Whether an executor's container has come so far that its output is kept: before, agents do not stand updates of it.
+    /// One on which somebody subscribes too early ends them (`Check failed: Executor::REGISTERING == executor->state`).
+    pub fn has_output(&self, number: usize, framework_id: &str, executor_id: &str) -> bool {
+        let agents = self
+            .directory
+            .join(format!("agent-{number}/agents/0/work/slaves"));
+        let output =
+            format!("frameworks/{framework_id}/executors/{executor_id}/runs/latest/stdout");
+        let agents = fs::read_dir(agents).into_iter().flatten().flatten();
+        agents
+            .into_iter()
+            .any(|agent| agent.path().join(&output).exists())
+    }
+
+    /// Stops an agent where it is, but not before it has heard from the master that it is registered: one that hears it
+    /// later, and from another master, ends (`Registered but got wrong id`).
+    pub fn stop_agent(&self, number: usize) {
+        let log = self.directory.join(format!("agent-{number}.log"));
+        let begun = Instant::now();
+        while !String::from_utf8_lossy(&fs::read(&log).unwrap()).contains("egistered with master") {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "agent {number} does not register"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.signal_agent(number, "STOP");
     }
 
     pub fn signal_agent(&self, number: usize, signal: &str) {
