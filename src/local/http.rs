@@ -8,10 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap};
-use hyper::{Method, StatusCode, Uri};
+use hyper::{Method, StatusCode};
 
 use super::diagnosis;
 use super::schema::SCHEMA;
+use super::server::Target;
 use super::stream::EventBody;
 use crate::codec::{self, ContentType, WireMessage};
 use crate::proto;
@@ -20,9 +21,10 @@ use crate::proto;
 #[derive(Debug)]
 pub(super) struct ApiRequest {
     pub(super) method: Method,
+    /// As routes are written.
     pub(super) path: String,
     /// As it came.
-    pub(super) uri: Uri,
+    pub(super) target: Target,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
@@ -104,9 +106,26 @@ impl Reply {
         Self::status(StatusCode::NOT_IMPLEMENTED, "501 Not Implemented.")
     }
 
+    /// To what turned out not to be HTTP when its body came.
+    pub(super) fn undecodable() -> Self {
+        let text = "failed to decode body";
+        Self::status(StatusCode::INTERNAL_SERVER_ERROR, text)
+    }
+
     pub(super) fn not_found() -> Self {
         Self::status(StatusCode::NOT_FOUND, "404 Not Found.")
     }
+}
+
+/// Whether `path` is `route` or below it: routes take that, too.
+pub(super) fn is_below(path: &str, route: &str) -> bool {
+    let rest = path.strip_prefix(route);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Of routes, the one that `path` leads to; longer ones stand before those above them.
+pub(super) fn route<'a>(path: &str, routes: &[&'a str]) -> Option<&'a str> {
+    routes.iter().copied().find(|route| is_below(path, route))
 }
 
 /// The answer to what Mesos takes for a message between its own processes: nobody waits for what comes of it.

@@ -208,6 +208,7 @@ mod messages;
 mod operator;
 mod peer;
 mod ports;
+mod query;
 mod registry;
 mod schema;
 mod server;

@@ -22,6 +22,11 @@ use crate::proto::executor::{Call, call};
 use crate::proto::task_status::Source;
 use crate::proto::{CheckStatusInfo, TaskState, TaskStatus, check_info};
 
+/// A process of its own, whose name is not the agent's.
+const METRICS: &str = "/metrics/snapshot";
+
+const ROUTES: [&str; 4] = ["/api/v1/executor", "/api/v1", "/health", "/state"];
+
 /// The routes of the agent in place `index`.
 pub(in crate::local) fn handler(core: &Arc<Core>, index: usize) -> Handler {
     let core = Arc::clone(core);
@@ -32,11 +37,16 @@ pub(in crate::local) fn handler(core: &Arc<Core>, index: usize) -> Handler {
             return reply;
         }
         let path = request.path.as_str();
-        match path.strip_prefix(prefix.as_str()).unwrap_or(path) {
-            "/api/v1/executor" => executor(&core, index, request),
-            "/health" => Reply::ok(),
-            "/api/v1" => operator::answer(&core, index, request),
-            path => pages::answer(&core, index, path),
+        if http::is_below(path, METRICS) {
+            return pages::answer(&core, index, METRICS);
+        }
+        let path = path.strip_prefix(prefix.as_str()).unwrap_or(path);
+        match http::route(path, &ROUTES) {
+            Some("/api/v1/executor") => executor(&core, index, request),
+            Some("/health") => Reply::ok(),
+            Some("/api/v1") => operator::answer(&core, index, request),
+            Some(path) => pages::answer(&core, index, path),
+            None => Reply::not_found(),
         }
     })
 }
