@@ -194,6 +194,7 @@ mod diagnosis;
 mod domain_socket;
 mod election;
 mod fault;
+mod gate;
 mod gzip;
 mod http;
 mod keeper;

@@ -34,7 +34,8 @@ where
 {
     let line = Arc::<Line>::default();
     let mut own = Connection {
-        socket: Socket::new(stream, wire, Arc::clone(&line)),
+        socket: Socket::new(stream, Arc::clone(&wire), Arc::clone(&line)),
+        wire,
         handler,
         line: Arc::clone(&line),
         decoder: Decoder::new(MAX_BODY_SIZE),
@@ -42,6 +43,7 @@ where
         is_broken: false,
         is_last: false,
         out: BytesMut::new(),
+        change: 0,
         streams: Vec::new(),
     };
     let serving = std::future::poll_fn(|context| own.poll(context));
@@ -52,6 +54,7 @@ where
 
 struct Connection<S> {
     socket: Socket<S>,
+    wire: Arc<Wire>,
     handler: Handler,
     line: Arc<Line>,
     decoder: Decoder,
@@ -63,6 +66,8 @@ struct Connection<S> {
     is_last: bool,
     /// To be written.
     out: BytesMut,
+    /// Number of the last change that it may tell of.
+    change: u64,
     /// What is subscribed; answers to what comes meanwhile are written between the chunks, as Mesos does it.
     streams: Vec<Subscribed>,
 }
@@ -94,6 +99,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.out.has_remaining() {
+            ready!(self.wire.gate().poll(context, self.change));
+        }
         while self.out.has_remaining() {
             let socket = Pin::new(&mut self.socket);
             match ready!(socket.poll_write(context, &self.out))? {
@@ -113,7 +121,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 break;
             }
             match own.body.poll_record(context) {
-                Poll::Ready(Some(record)) => answer::chunk(&record, &mut self.out),
+                Poll::Ready(Some(record)) => {
+                    self.change = self.wire.gate().last();
+                    answer::chunk(&record, &mut self.out);
+                }
                 Poll::Ready(None) => {
                     answer::last_chunk(&mut self.out);
                     self.is_last |= !own.keeps_alive;
@@ -193,6 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn write(&mut self, reply: Reply, may_compress: bool, keeps_alive: bool) {
+        self.change = self.wire.gate().last();
         match answer::write(reply, may_compress, &mut self.out) {
             Written::Whole => self.is_last |= !keeps_alive,
             Written::Stream(body) => {
