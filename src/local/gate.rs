@@ -76,9 +76,8 @@ impl Gate {
     }
 
     fn wake(&self) {
-        let waiting = std::mem::take(
-            &mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+        let waiting =
+            std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         waiting.into_iter().for_each(Waker::wake);
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn answer(
     if route == Some("/health") {
         return Reply::ok();
     }
-    if !LEADERS.iter().any(|route| is_below(path, route)) {
+    if !is_redirected(path) {
         // Metrics and flags are each master's own.
         return core.look(|world| match world.masters.standby(index) {
             Some(master) => master.page(route.unwrap_or(path), &Query::parse(""), None),
@@ -79,6 +79,12 @@ pub(super) fn answer(
             },
         },
     }
+}
+
+/// Whether `path` is one that only the leading master serves.
+pub(super) fn is_redirected(path: &str) -> bool {
+    let path = path.strip_prefix("/master").unwrap_or(path);
+    LEADERS.iter().any(|route| is_below(path, route))
 }
 
 /// The answer of the master in place `index`, which leads and does not know its registry yet. Its pages show what it knows.

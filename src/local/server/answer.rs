@@ -42,7 +42,8 @@ pub(super) fn write(reply: Reply, may_compress: bool, out: &mut BytesMut) -> Wri
                 let value = value.replace(['\r', '\n'], " ");
                 field(written_name(&name), &value, out);
             }
-            if !text.is_empty() {
+            // A 404 has a text, which may be empty.
+            if !text.is_empty() || status == StatusCode::NOT_FOUND {
                 field("Content-Type", "text/plain; charset=utf-8", out);
             }
             content(text.into(), out);
@@ -136,7 +137,9 @@ fn write_date(seconds: u64, out: &mut BytesMut) {
 
 /// Year, month from 0, and day of the month.
 fn civil(mut days: u64) -> (u64, usize, u64) {
-    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     // In whole rounds of the calendar first, which are 400 years.
     let mut year = 1970 + days / 146_097 * 400;
     days %= 146_097;
@@ -190,6 +193,9 @@ mod tests {
         };
         assert!(matches!(write(reply, true, &mut out), Written::Whole));
         let text = String::from_utf8(out.to_vec()).unwrap();
-        assert!(text.contains("\r\nLocation: //a  X: y\r\nContent-Length: 0\r\n\r\n"), "{text}");
+        assert!(
+            text.contains("\r\nLocation: //a  X: y\r\nContent-Length: 0\r\n\r\n"),
+            "{text}"
+        );
     }
 }

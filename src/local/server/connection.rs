@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use hyper::{Method, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -159,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return false;
         }
         match self.decoder.decode(&mut self.input) {
-            Ok(None) => false,
+            Ok(None) => self.answer_early(),
             Ok(Some(incoming)) => {
                 self.answer(incoming);
                 true
@@ -178,6 +178,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// Answers a request whose body has not come, if it needs none for that.
+    fn answer_early(&mut self) -> bool {
+        let Some(head) = self.decoder.begun() else {
+            return false;
+        };
+        let request = ApiRequest {
+            method: Method::from_bytes(head.method.as_bytes()).unwrap_or_default(),
+            path: super::plain_path(&head.target.path),
+            target: head.target.clone(),
+            headers: std::mem::take(&mut head.headers),
+            body: Bytes::new(),
+        };
+        let keeps_alive = head.keeps_alive;
+        let reply = self.handler.early(&request);
+        head.headers = request.headers;
+        let Some(reply) = reply else {
+            return false;
+        };
+        self.decoder.answered();
+        self.write(reply, false, keeps_alive);
+        true
+    }
+
     fn answer(&mut self, incoming: Incoming) {
         let Incoming { head, body } = incoming;
         let may_compress = gzip::is_accepted(&head.headers);
@@ -187,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return;
         }
         let reply = match gzip::inflated(&head.headers, body, MAX_BODY_SIZE) {
-            Ok(body) => (self.handler)(&ApiRequest {
+            Ok(body) => self.handler.answer(&ApiRequest {
                 method: Method::from_bytes(head.method.as_bytes()).unwrap_or_default(),
                 path: super::plain_path(&head.target.path),
                 target: head.target,

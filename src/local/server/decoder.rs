@@ -35,6 +35,9 @@ pub(super) struct Decoder {
     /// Of the request whose body comes.
     pending: Option<Head>,
     body: BytesMut,
+    /// Of what is pending: whether somebody has seen it, and whether it has been answered.
+    is_shown: bool,
+    is_answered: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +70,8 @@ impl Decoder {
             head: HeadDecoder::default(),
             pending: None,
             body: BytesMut::new(),
+            is_shown: false,
+            is_answered: false,
         }
     }
 
@@ -84,8 +89,10 @@ impl Decoder {
                 State::Body(left) => {
                     let left = self.take(left, input)?;
                     self.state = State::Body(left);
-                    if left == 0 {
-                        return Ok(self.end());
+                    if left == 0
+                        && let Some(whole) = self.end()
+                    {
+                        return Ok(Some(whole));
                     }
                 }
                 State::Chunk(left) => {
@@ -98,8 +105,10 @@ impl Decoder {
                 State::Over => return Err(Broken::Head),
                 _ => {
                     let byte = input.get_u8();
-                    if self.between_chunks(byte)? {
-                        return Ok(self.end());
+                    if self.between_chunks(byte)?
+                        && let Some(whole) = self.end()
+                    {
+                        return Ok(Some(whole));
                     }
                 }
             }
@@ -116,6 +125,7 @@ impl Decoder {
         };
         let is_connect = head.method == "CONNECT";
         self.pending = Some(head);
+        self.is_shown = false;
         (is_connect || !is_body_next).then(|| self.end()).flatten()
     }
 
@@ -126,17 +136,40 @@ impl Decoder {
             false => State::Head,
         };
         let body = std::mem::take(&mut self.body).freeze();
-        Some(Incoming { head, body })
+        (!std::mem::take(&mut self.is_answered)).then_some(Incoming { head, body })
+    }
+
+    /// The head of a request whose body is still to come, once.
+    pub(super) fn begun(&mut self) -> Option<&mut Head> {
+        let is_new = !std::mem::replace(&mut self.is_shown, true);
+        self.pending.as_mut().filter(|_| is_new)
+    }
+
+    /// What has begun has its answer: its body is of no interest.
+    pub(super) fn answered(&mut self) {
+        self.is_answered = true;
+    }
+
+    /// What a broken body comes to.
+    fn broken_body(&self) -> Broken {
+        if self.is_answered {
+            Broken::Head
+        } else {
+            Broken::Body
+        }
     }
 
     /// Takes as much of the body as there is; how much is left.
     fn take(&mut self, left: u64, input: &mut BytesMut) -> Result<u64, Broken> {
         let most = usize::try_from(left).unwrap_or(usize::MAX);
         let piece = input.split_to(input.len().min(most));
-        if self.body.len() + piece.len() > self.limit {
+        let taken = piece.len();
+        if self.is_answered {
+            return Ok(left - u64::try_from(taken).unwrap_or(left));
+        }
+        if self.body.len() + taken > self.limit {
             return Err(Broken::TooLong);
         }
-        let taken = piece.len();
         if self.body.is_empty() {
             self.body = piece;
         } else {
@@ -148,16 +181,15 @@ impl Decoder {
     /// Whether the request ends with this byte.
     fn between_chunks(&mut self, byte: u8) -> Result<bool, Broken> {
         self.state = match self.state {
-            State::ChunkStart => State::ChunkSize(digit(byte).ok_or(Broken::Body)?),
+            State::ChunkStart => State::ChunkSize(digit(byte).ok_or(self.broken_body())?),
             State::ChunkSize(size) => match (digit(byte), byte) {
-                (Some(digit), _) if size > (u64::MAX - 16) / 16 => {
-                    let _ = digit;
-                    return Err(Broken::Body);
+                (Some(_), _) if size > (u64::MAX - 16) / 16 => {
+                    return Err(self.broken_body());
                 }
                 (Some(digit), _) => State::ChunkSize(size * 16 + digit),
                 (None, b'\r') => State::ChunkSizeEnd(size),
                 (None, b';' | b' ') => State::ChunkExtension(size),
-                _ => return Err(Broken::Body),
+                _ => return Err(self.broken_body()),
             },
             State::ChunkExtension(size) if byte == b'\r' => State::ChunkSizeEnd(size),
             State::ChunkSizeEnd(0) => State::Trailer,
@@ -167,7 +199,7 @@ impl Decoder {
             State::Trailer if byte == b'\r' => State::TrailerEnd,
             State::Trailer if byte == b'\n' => return Ok(true),
             // libprocess does not expect any.
-            State::Trailer => return Err(Broken::Body),
+            State::Trailer => return Err(self.broken_body()),
             State::TrailerEnd => return Ok(true),
             state => state,
         };
@@ -249,9 +281,6 @@ mod tests {
         let text = "GET /a HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n";
         assert_eq!(read_both(text), (vec![of("/a", "")], None));
         let more = format!("{text}x");
-        assert_eq!(
-            read_both(&more),
-            (vec![of("/a", "")], Some(Broken::Head))
-        );
+        assert_eq!(read_both(&more), (vec![of("/a", "")], Some(Broken::Head)));
     }
 }

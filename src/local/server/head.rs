@@ -15,10 +15,39 @@ const MAX_SIZE: usize = 80 * 1024;
 const MAX_VERSION: u32 = 999;
 
 const METHODS: [&str; 33] = [
-    "DELETE", "GET", "HEAD", "POST", "PUT", "CONNECT", "OPTIONS", "TRACE", "COPY", "LOCK", "MKCOL",
-    "MOVE", "PROPFIND", "PROPPATCH", "SEARCH", "UNLOCK", "BIND", "REBIND", "UNBIND", "ACL",
-    "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE", "M-SEARCH", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE",
-    "PATCH", "PURGE", "MKCALENDAR", "LINK", "UNLINK",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "CONNECT",
+    "OPTIONS",
+    "TRACE",
+    "COPY",
+    "LOCK",
+    "MKCOL",
+    "MOVE",
+    "PROPFIND",
+    "PROPPATCH",
+    "SEARCH",
+    "UNLOCK",
+    "BIND",
+    "REBIND",
+    "UNBIND",
+    "ACL",
+    "REPORT",
+    "MKACTIVITY",
+    "CHECKOUT",
+    "MERGE",
+    "M-SEARCH",
+    "NOTIFY",
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "PATCH",
+    "PURGE",
+    "MKCALENDAR",
+    "LINK",
+    "UNLINK",
 ];
 
 /// It is no HTTP.
@@ -230,7 +259,11 @@ impl HeadDecoder {
                 // HTTP/0.9, without a version.
                 self.minor = 9;
                 let is_line_over = byte == b'\n';
-                Ok(if is_line_over { State::NameStart } else { State::LineEnd })
+                Ok(if is_line_over {
+                    State::NameStart
+                } else {
+                    State::LineEnd
+                })
             }
             _ => {
                 self.target.push(byte);
@@ -377,7 +410,11 @@ mod tests {
             "GET /a HTTP/1.1\r\nContent-Length: \r\n\r\n",
         ] {
             let head = head(text).ok().flatten();
-            assert_eq!(head.map(|head| head.target.path).as_deref(), Some("/a"), "{text}");
+            assert_eq!(
+                head.map(|head| head.target.path).as_deref(),
+                Some("/a"),
+                "{text}"
+            );
         }
     }
 
@@ -399,7 +436,11 @@ mod tests {
             ("2.0", "", false),
         ] {
             let head = head(&format!("GET / HTTP/{version}\r\n{connection}\r\n"));
-            assert_eq!(head.unwrap().unwrap().keeps_alive, expected, "{version} {connection}");
+            assert_eq!(
+                head.unwrap().unwrap().keeps_alive,
+                expected,
+                "{version} {connection}"
+            );
         }
     }
 }

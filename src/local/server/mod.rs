@@ -25,8 +25,35 @@ const MAX_BODY_SIZE: usize = 256 * 1024 * 1024;
 /// Wait after a failed accept, which is mostly for want of file descriptors.
 const ACCEPT_RETRY: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// Answers a request; never waits.
-pub(super) type Handler = Arc<dyn Fn(&ApiRequest) -> Reply + Send + Sync>;
+/// Answers requests; never waits.
+pub(super) type Handler = Arc<Routes>;
+
+/// What is answered to a request when its headers have come, if that does not depend on its body; and when all has.
+pub(super) struct Routes {
+    early: Box<dyn Fn(&ApiRequest) -> Option<Reply> + Send + Sync>,
+    answer: Box<dyn Fn(&ApiRequest) -> Reply + Send + Sync>,
+}
+
+impl Routes {
+    pub(super) fn new(
+        early: impl Fn(&ApiRequest) -> Option<Reply> + Send + Sync + 'static,
+        answer: impl Fn(&ApiRequest) -> Reply + Send + Sync + 'static,
+    ) -> Handler {
+        Arc::new(Self {
+            early: Box::new(early),
+            answer: Box::new(answer),
+        })
+    }
+
+    /// `request` is without its body.
+    pub(super) fn early(&self, request: &ApiRequest) -> Option<Reply> {
+        (self.early)(request)
+    }
+
+    pub(super) fn answer(&self, request: &ApiRequest) -> Reply {
+        (self.answer)(request)
+    }
+}
 
 /// Serves `listener` until `stop`, which also cuts all its connections where they are.
 pub(super) fn serve(
@@ -78,8 +105,7 @@ fn plain_path(path: &str) -> String {
     let path = path.trim_matches('/');
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
     let first = String::from_utf8_lossy(&query::decode(first)).into_owned();
-    let is_process =
-        ["master", "metrics"].contains(&first.as_str()) || first.starts_with("slave(");
+    let is_process = ["master", "metrics"].contains(&first.as_str()) || first.starts_with("slave(");
     let rest = match is_process {
         true => rest.trim_start_matches('/'),
         false => rest,

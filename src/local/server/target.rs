@@ -135,15 +135,20 @@ mod tests {
             let target = parse(text.as_bytes())?;
             Some((target.path, target.query))
         };
-        let of = |path: &str, query: Option<&str>| {
-            Some((path.to_owned(), query.map(str::to_owned)))
-        };
+        let of =
+            |path: &str, query: Option<&str>| Some((path.to_owned(), query.map(str::to_owned)));
         assert_eq!(parsed("/a?b=c#d"), of("/a", Some("b=c")));
         assert_eq!(parsed("/a#d?x"), of("/a", None));
         assert_eq!(parsed("*"), of("*", None));
         assert_eq!(parsed("http://me@foo:80/a"), of("/a", None));
         assert_eq!(parsed("http://foo"), of("", None));
-        for wrong in ["http://foo:x/a", "http:///a", "/a?b=%zz", "/a?b=%1", "http://foo:70000/"] {
+        for wrong in [
+            "http://foo:x/a",
+            "http:///a",
+            "/a?b=%zz",
+            "/a?b=%1",
+            "http://foo:70000/",
+        ] {
             assert_eq!(parsed(wrong), None, "{wrong}");
         }
     }
