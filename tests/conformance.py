@@ -5,8 +5,12 @@
     MESOS_CONFORMANCE=$PWD/target/conformance/real  cargo test --test it      # with a real Mesos, see tests/mesos
     python3 tests/conformance.py target/conformance/local target/conformance/real [--check]
 
-Every line of the two files names a test and the kind of cluster that it was given; a run with a failed test does not count,
-so whoever runs this has seen both runs pass. What `local` leaves out on purpose is written in src/docs/left_out.md.
+Every line of the two files names a test and the kind of cluster that it was given, or says that it was run once more
+(`.ci/suite`); a run with a test that failed then, too, does not count, so whoever runs this has seen both runs pass. What
+`local` leaves out on purpose is written in src/docs/left_out.md.
+
+--check fails for a behaviour that the page lacks, for one that it names and that no test has any more, and for another
+result than the page's. A test that was run once more has the page's result, however far its first try came.
 """
 
 import argparse
@@ -59,6 +63,9 @@ OWN = {
     "work_directory",
 }
 
+# In place of a kind of cluster.
+AGAIN = "again"
+
 TABLE_HEAD = "| behaviour | `local` | real |\n| --- | --- | --- |\n"
 
 
@@ -81,15 +88,57 @@ def main():
     if unused:
         sys.exit(f"conformance: there is nothing that only `local` does in {', '.join(unused)}")
     results = {test: result(test, real, real_agent) for test in local}
-    text = page(results)
     if not arguments.check:
-        PAGE.write_text(text)
+        PAGE.write_text(page(results))
         return
-    if PAGE.read_text() != text:
-        new = PAGE.with_suffix(".new.md")
-        new = ROOT / "target" / new.name
-        new.write_text(text)
-        sys.exit(f"conformance: {PAGE.relative_to(ROOT)} is not what the runs give: {new.relative_to(ROOT)}")
+    again = clusters(arguments.local).get(AGAIN, set()) | of_real_run.get(AGAIN, set())
+    check(results, again)
+
+
+def check(results, again):
+    """Compares with the page, and exits with what is wrong. `again`: tests that were run once more."""
+    shown = rows_of(PAGE.read_text())
+    known = {place(test): test for test in results}
+    wrong = []
+    for where, test in sorted(known.items()):
+        if where not in shown:
+            wrong.append(f"missing: {test} ({results[test]})")
+        elif shown[where] != results[test] and test not in again:
+            wrong.append(f"{test}: {results[test]}, where the page says: {shown[where]}")
+    tests = {place(test) for test in all_tests()}
+    wrong.extend(f"no longer there: {module}: {name}" for module, name in sorted(shown.keys() - tests))
+    for module, name in sorted((shown.keys() & tests) - known.keys()):
+        print(f"conformance: not seen in these runs: {module}: {name}")
+    if wrong:
+        new = ROOT / "target/conformance.new.md"
+        new.write_text(page(results))
+        wrong = "\n  ".join(wrong)
+        sys.exit(f"conformance: {PAGE.relative_to(ROOT)} is behind; {new.relative_to(ROOT)} is not:\n  {wrong}")
+
+
+def place(test):
+    """Where the page has a test: title and behaviour."""
+    return title(module_of(test)), sentence(test.rpartition("::")[2])
+
+
+def rows_of(text):
+    """Title and behaviour -> result, of all tables of the page."""
+    rows, heading = {}, None
+    for line in text.splitlines():
+        if line.startswith("# "):
+            heading = line[2:]
+        match = re.fullmatch(r"\| (.+) \| yes \| (.+) \|", line)
+        if match and heading:
+            rows[heading, match[1]] = match[2]
+    return rows
+
+
+def all_tests():
+    """All there are in the sources, whether they need a cluster or not."""
+    for file in TESTS.rglob("*.rs"):
+        module = "::".join(file.relative_to(TESTS).with_suffix("").parts)
+        for name in re.findall(r"^ *(?:pub )?(?:async )?fn (\w+)\(\)", file.read_text(), re.MULTILINE):
+            yield f"{module}::{name}"
 
 
 def clusters(file):

@@ -57,6 +57,7 @@ impl Core {
             let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
             let before = world.next_deadline();
             world.set_now(Instant::now());
+            self.config.wire.gate().change();
             let result = change(&mut world);
             let launches = settle(&mut world);
             let after = world.next_deadline();

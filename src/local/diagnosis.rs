@@ -1,40 +1,12 @@
 //! Why a JSON body is refused, in Mesos's words.
 //!
-//! Source: `3rdparty/stout/include/stout/protobuf.hpp` and `json.hpp` of Apache Mesos 1.11.0, and picojson.
+//! Source: `3rdparty/stout/include/stout/protobuf.hpp` of Apache Mesos 1.11.0.
 
 use prost_types::field_descriptor_proto::Type;
 use serde_json::{Map, Value};
 
+use super::json_text;
 use super::schema::{Field, Message, SCHEMA};
-
-/// Why a body is not JSON.
-pub(super) fn syntax(body: &[u8]) -> Option<String> {
-    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
-    let why = match values.next() {
-        None => syntax_error(1, ""),
-        Some(Err(error)) => {
-            let lines: Vec<_> = body.split(|byte| *byte == b'\n').collect();
-            let line = lines.get(error.line().saturating_sub(1)).copied();
-            let near = line.unwrap_or_default();
-            let from = error.column().saturating_sub(1).min(near.len());
-            let near = if error.is_eof() { &[] } else { &near[from..] };
-            syntax_error(error.line(), &String::from_utf8_lossy(near))
-        }
-        Some(Ok(_)) => {
-            let rest = body.get(values.byte_offset()..).unwrap_or_default();
-            if rest.iter().all(u8::is_ascii_whitespace) {
-                return None;
-            }
-            let rest = String::from_utf8_lossy(rest);
-            format!("Parsed JSON included non-whitespace trailing characters: {rest}")
-        }
-    };
-    Some(why)
-}
-
-fn syntax_error(line: usize, near: &str) -> String {
-    format!("syntax error at line {line} near: {near}")
-}
 
 /// Why JSON is no message of this name: the first value of a wrong type, else all that is missing.
 pub(super) fn conversion(name: &str, value: &Value) -> Option<String> {
@@ -112,10 +84,10 @@ fn wrong_text(field: &Field, text: &str) -> Option<String> {
 
 /// Why a string is not the value that it is to be read as.
 fn not_parsed(field: &Field, text: &str, what: &str, is: fn(&Value) -> bool) -> Option<String> {
-    let why = match serde_json::from_str::<Value>(text) {
+    let why = match json_text::parse(text.as_bytes()) {
         Ok(value) if is(&value) => return None,
         Ok(_) => "Unexpected JSON type parsed".to_owned(),
-        Err(_) => syntax(text.as_bytes())?,
+        Err(why) => why,
     };
     let name = &field.name;
     Some(format!(
@@ -179,19 +151,6 @@ fn add_missing(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_no_json_is_told_with_the_place() {
-        let said = |body: &str| syntax(body.as_bytes());
-        assert_eq!(said("{}  \n"), None);
-        let near = "syntax error at line 1 near: x";
-        assert_eq!(said("x").as_deref(), Some(near));
-        let near = "syntax error at line 1 near: ";
-        assert_eq!(said("").as_deref(), Some(near));
-        assert_eq!(said("{").as_deref(), Some(near));
-        let trailing = "Parsed JSON included non-whitespace trailing characters:  x";
-        assert_eq!(said("{} x").as_deref(), Some(trailing));
-    }
 
     #[test]
     fn wrong_types_come_before_what_is_missing() {

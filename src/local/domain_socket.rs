@@ -96,8 +96,8 @@ mod unix {
 
     use crate::local::agent;
     use crate::local::core::Core;
-    use crate::local::http::Reply;
-    use crate::local::server::{Handler, connection};
+    use crate::local::http::{ApiRequest, Reply};
+    use crate::local::server::{Handler, Routes, connection};
 
     /// Everybody may connect (`DOMAIN_SOCKET_DEFAULT_MODE`).
     const MODE: u32 = 0o666;
@@ -149,13 +149,16 @@ mod unix {
         let inner = agent::handler(core, index);
         let prefix = core.look(|world| world.agents.get(index).map(agent::Agent::process));
         let open = prefix.map(|own| [format!("/{own}/api/v1/executor"), format!("/{own}/api/v1")]);
-        Arc::new(move |request| {
+        let refused = move |request: &ApiRequest| {
             let mut open = open.iter().flatten();
-            if open.any(|path| *path == request.path) {
-                inner(request)
-            } else {
-                Reply::forbidden("403 Forbidden.")
-            }
-        })
+            let is_open = open.any(|path| *path == request.path);
+            (!is_open).then(|| Reply::forbidden("403 Forbidden."))
+        };
+        let (refused, also) = (refused.clone(), refused);
+        let early = Arc::clone(&inner);
+        Routes::new(
+            move |request| refused(request).or_else(|| early.early(request)),
+            move |request| also(request).unwrap_or_else(|| inner.answer(request)),
+        )
     }
 }

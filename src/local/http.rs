@@ -8,10 +8,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap};
-use hyper::{Method, StatusCode, Uri};
+use hyper::{Method, StatusCode};
 
 use super::diagnosis;
+use super::json_text;
 use super::schema::SCHEMA;
+use super::server::Target;
 use super::stream::EventBody;
 use crate::codec::{self, ContentType, WireMessage};
 use crate::proto;
@@ -20,9 +22,10 @@ use crate::proto;
 #[derive(Debug)]
 pub(super) struct ApiRequest {
     pub(super) method: Method,
+    /// As routes are written.
     pub(super) path: String,
     /// As it came.
-    pub(super) uri: Uri,
+    pub(super) target: Target,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
@@ -104,9 +107,26 @@ impl Reply {
         Self::status(StatusCode::NOT_IMPLEMENTED, "501 Not Implemented.")
     }
 
+    /// To what turned out not to be HTTP when its body came.
+    pub(super) fn undecodable() -> Self {
+        let text = "failed to decode body";
+        Self::status(StatusCode::INTERNAL_SERVER_ERROR, text)
+    }
+
     pub(super) fn not_found() -> Self {
         Self::status(StatusCode::NOT_FOUND, "404 Not Found.")
     }
+}
+
+/// Whether `path` is `route` or below it: routes take that, too.
+pub(super) fn is_below(path: &str, route: &str) -> bool {
+    let rest = path.strip_prefix(route);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Of routes, the one that `path` leads to; longer ones stand before those above them.
+pub(super) fn route<'a>(path: &str, routes: &[&'a str]) -> Option<&'a str> {
+    routes.iter().copied().find(|route| is_below(path, route))
 }
 
 /// The answer to what Mesos takes for a message between its own processes: nobody waits for what comes of it.
@@ -212,57 +232,86 @@ pub(super) fn read_body<M: ApiCall>(
     content_type: ContentType,
     wording: &Wording,
 ) -> Result<M, Reply> {
-    let body = &request.body;
+    read_message(&request.body, content_type, wording)
+}
+
+/// A call out of bytes.
+pub(super) fn read_message<M: ApiCall>(
+    body: &Bytes,
+    content_type: ContentType,
+    wording: &Wording,
+) -> Result<M, Reply> {
     let read = codec::decode(content_type, body.clone());
-    match read {
+    let read = match read {
         // Protobuf's generated types do not know what is required.
         Ok(call) if content_type != ContentType::Protobuf => Ok(call),
         Ok(call) if SCHEMA.is_complete(M::NAME, body) => Ok(call),
-        Ok(_) => Err(Reply::bad_request(unreadable(wording))),
+        Ok(_) => Err(unreadable(wording)),
         Err(error) => {
             let error: crate::Error = error;
-            tracing::debug!(?content_type, size = body.len(), %error, "call not readable");
-            let why = match content_type {
+            tracing::debug!(?content_type, size = body.len(), %error, "call read once more");
+            match content_type {
                 #[cfg(feature = "json")]
-                ContentType::Json => unreadable_json(M::NAME, body, &error, wording),
-                ContentType::Protobuf => unreadable(wording),
-            };
-            Err(Reply::bad_request(why))
+                ContentType::Json => read_odd_json(body, wording),
+                ContentType::Protobuf => read_odd_protobuf(body, wording),
+            }
         }
-    }
+    };
+    read.map_err(Reply::bad_request)
 }
 
 fn unreadable(wording: &Wording) -> String {
     format!("Failed to parse body into {}", wording.message)
 }
 
+/// What only Mesos's own library takes: values of another kind than their fields', which count for nothing.
+fn read_odd_protobuf<M: ApiCall>(body: &[u8], wording: &Wording) -> Result<M, String> {
+    let tidied = SCHEMA.tidied(M::NAME, body).map(Bytes::from);
+    let tidied = tidied.filter(|tidied| SCHEMA.is_complete(M::NAME, tidied));
+    let call = tidied.and_then(|tidied| codec::decode(ContentType::Protobuf, tidied).ok());
+    call.ok_or_else(|| unreadable(wording))
+}
+
+/// What only Mesos's own parser takes, or why it does not.
 #[cfg(feature = "json")]
-fn unreadable_json(name: &str, body: &[u8], error: &crate::Error, wording: &Wording) -> String {
-    if let Some(why) = diagnosis::syntax(body) {
-        return format!("Failed to parse body into JSON: {why}");
-    }
-    let value = serde_json::from_slice(body).ok();
-    let why = value.and_then(|value| diagnosis::conversion(name, &value));
-    // Nothing that Mesos would refuse: our own words then.
-    let why = why.unwrap_or_else(|| error.to_string());
-    format!("{}{why}", wording.conversion)
+fn read_odd_json<M: ApiCall>(body: &[u8], wording: &Wording) -> Result<M, String> {
+    let value = json_text::parse(body);
+    let value = value.map_err(|why| format!("Failed to parse body into JSON: {why}"))?;
+    let why = diagnosis::conversion(M::NAME, &value);
+    let call = match why {
+        Some(why) => Err(why),
+        // Nothing that Mesos would refuse: our own words then.
+        None => serde_json::from_value(value).map_err(|error| error.to_string()),
+    };
+    call.map_err(|why| format!("{}{why}", wording.conversion))
+}
+
+/// The content type of exactly this name.
+pub(super) fn known_type(media_type: &[u8]) -> Option<ContentType> {
+    let mut known = content_types();
+    known.find(|known| known.media_type().as_bytes() == media_type)
 }
 
 /// What the subscriber reads; JSON unless it is not accepted.
 pub(super) fn acceptable(headers: &HeaderMap) -> Result<ContentType, Reply> {
-    let accept = headers.get(header::ACCEPT);
-    let accept = accept.map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let mut known = content_types();
-    let chosen = known.find(|known| match &accept {
-        None => true,
-        Some(accept) => accepts(accept, known.media_type()),
-    });
-    chosen.ok_or_else(|| {
+    acceptable_in(headers, "accept").ok_or_else(|| {
         Reply::status(
             StatusCode::NOT_ACCEPTABLE,
             "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'",
         )
     })
+}
+
+/// The same of the header of this name.
+pub(super) fn acceptable_in(headers: &HeaderMap, name: &str) -> Option<ContentType> {
+    let mut known = content_types();
+    known.find(|known| is_acceptable(headers, name, known.media_type()))
+}
+
+/// Whether the header of this name allows `media_type`, as one that is not there does.
+pub(super) fn is_acceptable(headers: &HeaderMap, name: &str, media_type: &str) -> bool {
+    let accept = headers.get(name);
+    accept.is_none_or(|accept| accepts(&String::from_utf8_lossy(accept.as_bytes()), media_type))
 }
 
 /// Whether one of the ranges in `accept` covers `media_type`; a quality only counts as zero or not.

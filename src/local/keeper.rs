@@ -24,8 +24,16 @@ impl Keeper {
         }
     }
 
-    /// Writes what has changed; of what cannot be written, a warning says so, and the next change tries again.
+    /// Writes what has changed, which may be told then. Of what cannot be written, a warning says so, and the next change
+    /// tries again: a cluster is of more use without its files than silent.
     pub(super) async fn keep(&mut self, core: &Core) {
+        let gate = core.config.wire.gate();
+        let number = gate.last();
+        self.write(core).await;
+        gate.written(number);
+    }
+
+    async fn write(&mut self, core: &Core) {
         let (registry, agents) = core.look(|world| {
             let registry = world.registry();
             let is_new = self.registry.as_ref() != Some(registry);
@@ -58,6 +66,7 @@ impl Keeper {
 
     /// Writes whatever changes, until the cluster has ended.
     pub(super) fn start(mut self, core: &Arc<Core>) {
+        core.config.wire.gate().keep();
         let (core, tasks) = (Arc::clone(core), core.tasks.clone());
         tasks.spawn(async move {
             let mut changed = core.changed.subscribe();
@@ -69,6 +78,7 @@ impl Keeper {
                 }
             }
             self.keep(&core).await;
+            core.config.wire.gate().open();
         });
     }
 }

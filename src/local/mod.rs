@@ -37,13 +37,7 @@
 //!   maintenance takes all of them. Whoever runs a framework against it can look at it with the tools of a real cluster.
 //!   Agents keep no history.
 //!
-//! Not covered in this version: a cache of URIs, containers (tasks of groups are processes of the executor's, and agents
-//! know nothing of nested containers), switching users, resource providers (`CREATE_DISK` and `DESTROY_DISK` are refused),
-//! the operator API's other calls (501).
-//!
-//! Departures: what waits for the reader of a stream is bounded ([`LocalClusterBuilder::stream_limit`]); what is not HTTP
-//! at all is answered 400, where Mesos closes the connection; answers to HEAD have no body; a route answers its own path
-//! only, not those below it.
+//! What is left out is listed [below](#what-local-leaves-out).
 //!
 //! # A test of one's own
 //!
@@ -172,8 +166,10 @@
 //! A cluster that is shut down or dropped ends all executors; for the next one, they ended while their agents were away.
 //! If the process of the cluster is killed, executors that are programs live on, and the agents of the next cluster wait
 //! for them as restarted agents do; so does `start`. Other processes in sandboxes are killed then. (Linux only: elsewhere
-//! they count as ended.) Files follow changes within milliseconds, but not before somebody hears of the change: a kill may
-//! lose the last of them, where a real agent would not.
+//! they count as ended.) Nothing is told, and no executor started, before what led to it is on the disk, so that a kill
+//! loses nothing that anybody knows of. (Of what cannot be written, as on a full disk, a warning says so; real agents end.)
+//!
+#![doc = include_str!("../docs/left_out.md")]
 
 mod access;
 mod acl_json;
@@ -194,8 +190,10 @@ mod diagnosis;
 mod domain_socket;
 mod election;
 mod fault;
+mod gate;
 mod gzip;
 mod http;
+mod json_text;
 mod keeper;
 mod kept;
 mod lasting;
@@ -208,6 +206,7 @@ mod messages;
 mod operator;
 mod peer;
 mod ports;
+mod query;
 mod registry;
 mod schema;
 mod server;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use prost::Message as _;
-use prost::encoding::{WireType, decode_key, decode_varint};
+use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
 
@@ -155,6 +155,41 @@ impl Schema {
         Some(missing.is_empty())
     }
 
+    /// A message of this name without what its fields cannot hold, which protobuf's own library takes for unknown fields;
+    /// what is no text is made one. `None` if the bytes are no message.
+    pub(super) fn tidied(&self, name: &str, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut tidied = Vec::with_capacity(bytes.len());
+        self.tidy(self.message(name)?, bytes, &mut tidied)?;
+        Some(tidied)
+    }
+
+    fn tidy(&self, message: &Message, mut bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        while !bytes.is_empty() {
+            let (number, wire) = decode_key(&mut bytes).ok()?;
+            let value = take_value(wire, &mut bytes)?;
+            let field = message.fields.iter().find(|field| field.number == number);
+            let Some(field) = field.filter(|field| field.may_be(wire)) else {
+                continue;
+            };
+            encode_key(number, wire, out);
+            if wire != WireType::LengthDelimited {
+                out.extend_from_slice(value);
+                continue;
+            }
+            let mut inner = Vec::new();
+            match self.message_of(field) {
+                Some(own) => self.tidy(own, value, &mut inner)?,
+                None if field.kind == Type::String => {
+                    inner.extend_from_slice(String::from_utf8_lossy(value).as_bytes());
+                }
+                None => inner.extend_from_slice(value),
+            }
+            encode_varint(inner.len().try_into().ok()?, out);
+            out.extend(inner);
+        }
+        Some(())
+    }
+
     fn has_number(&self, field: &Field, mut value: &[u8]) -> bool {
         let Some(values) = self.enums.get(&field.type_name) else {
             return false;
@@ -163,6 +198,21 @@ impl Schema {
         #[expect(clippy::cast_possible_truncation, reason = "as protobuf does it")]
         let number = number as i32;
         field.is_repeated || values.values().any(|known| *known == number)
+    }
+}
+
+impl Field {
+    /// Whether a value of this wire type is one of the field.
+    fn may_be(&self, wire: WireType) -> bool {
+        let own = match self.kind {
+            Type::Double | Type::Fixed64 | Type::Sfixed64 => WireType::SixtyFourBit,
+            Type::Float | Type::Fixed32 | Type::Sfixed32 => WireType::ThirtyTwoBit,
+            Type::String | Type::Bytes | Type::Message => WireType::LengthDelimited,
+            Type::Group => WireType::StartGroup,
+            _ => WireType::Varint,
+        };
+        let is_packable = self.is_repeated && own != WireType::StartGroup;
+        wire == own || (is_packable && wire == WireType::LengthDelimited)
     }
 }
 

@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -20,10 +19,7 @@ use super::wire::Wire;
 /// Bytes of one connection that a delay may hold back; more wait where they come from.
 const MAX_DELAYED: usize = 1024 * 1024;
 
-/// Bytes of records that may be on their way through the server to its socket. It would take all there are.
-const MAX_BACKLOG: usize = 256 * 1024;
-
-/// What ends a connection other than its two ends, and what is on its way to the socket.
+/// What ends a connection other than its two ends.
 #[derive(Debug, Default)]
 pub(super) struct Line {
     /// Cancelled to drop the connection where it is.
@@ -32,42 +28,9 @@ pub(super) struct Line {
     ends_when_flushed: AtomicBool,
     /// Who reads the event stream on it, once there is one.
     reader: OnceLock<Peer>,
-    /// Bytes of records that have been handed over and not been written.
-    backlog: AtomicUsize,
-    /// The stream that waits for there to be fewer.
-    drained: AtomicWaker,
 }
 
 impl Line {
-    /// Ready when another record may be handed over.
-    pub(super) fn poll_drained(&self, context: &Context<'_>) -> Poll<()> {
-        if self.backlog.load(Ordering::SeqCst) < MAX_BACKLOG {
-            return Poll::Ready(());
-        }
-        self.drained.register(context.waker());
-        // It may have been written in between.
-        if self.backlog.load(Ordering::SeqCst) < MAX_BACKLOG {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    }
-
-    pub(super) fn handed_over(&self, length: usize) {
-        self.backlog.fetch_add(length, Ordering::SeqCst);
-    }
-
-    /// What is written is a little more than was handed over: heads, and what is around a chunk.
-    fn written(&self, length: usize) {
-        let less = |backlog: usize| Some(backlog.saturating_sub(length));
-        let before = self
-            .backlog
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
-        if before.is_ok_and(|before| before >= MAX_BACKLOG) {
-            self.drained.wake();
-        }
-    }
-
     /// Has the faults of `reader` be those of this connection.
     pub(super) fn belongs_to(&self, reader: &Peer) {
         // There is one event stream.
@@ -116,9 +79,8 @@ impl<S: AsyncWrite + Unpin> Socket<S> {
     fn noted(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
             Poll::Pending => self.is_blocked = true,
-            Poll::Ready(result) => {
+            Poll::Ready(_) => {
                 self.is_blocked = false;
-                self.line.written(*result.as_ref().unwrap_or(&0));
                 if let Some(reading) = self.reading.take() {
                     reading.wake();
                 }

@@ -2,13 +2,11 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use hyper::body::{Body, Frame};
 use tokio::sync::mpsc;
 
 use super::peer::Peer;
@@ -30,7 +28,7 @@ pub(super) struct EventStream<M> {
     message: PhantomData<fn(M)>,
 }
 
-/// The receiving end, as the body of a response.
+/// The receiving end, the body of a response.
 pub(super) struct EventBody {
     records: mpsc::UnboundedReceiver<Bytes>,
     shared: Arc<Shared>,
@@ -222,39 +220,28 @@ impl fmt::Debug for EventBody {
     }
 }
 
-impl Body for EventBody {
-    type Data = Bytes;
-    type Error = super::server::Cut;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+impl EventBody {
+    /// The next record to be written; none after the last.
+    pub(super) fn poll_record(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if self.shared.is_cut.load(Ordering::SeqCst) {
             // The connection is about to go.
             return Poll::Pending;
         }
         ready!(self.wire.poll_unstalled(context, self.shared.reader.get()));
-        if let Some(line) = self.shared.line.get() {
-            ready!(line.poll_drained(context));
-        }
         let Some(record) = ready!(self.records.poll_recv(context)) else {
             return Poll::Ready(None);
         };
-        if let Some(line) = self.shared.line.get() {
-            line.handed_over(record.len());
-        }
         self.shared
             .waiting
             .fetch_sub(record.len(), Ordering::SeqCst);
         let Some(length) = self.shared.cuts_at(record.len()) else {
-            return Poll::Ready(Some(Ok(Frame::data(record))));
+            return Poll::Ready(Some(record));
         };
         self.shared.is_cut.store(true, Ordering::SeqCst);
         if let Some(line) = self.shared.line.get() {
             line.cut_when_flushed();
         }
-        Poll::Ready(Some(Ok(Frame::data(record.slice(..length)))))
+        Poll::Ready(Some(record.slice(..length)))
     }
 }
 

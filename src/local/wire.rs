@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 
+use super::gate::Gate;
 use super::lasting::Lasting;
 use super::peer::Peer;
 
@@ -15,6 +16,7 @@ use super::peer::Peer;
 pub(super) struct Wire {
     /// Bytes that a stream may have waiting for its reader.
     stream_limit: usize,
+    gate: Gate,
     withheld_heartbeats: Lasting,
     stalled_streams: Lasting,
     split_writes: Lasting,
@@ -54,12 +56,18 @@ impl Wire {
     pub(super) fn new(stream_limit: usize) -> Self {
         Self {
             stream_limit,
+            gate: Gate::default(),
             withheld_heartbeats: Lasting::default(),
             stalled_streams: Lasting::default(),
             split_writes: Lasting::default(),
             delay: Lasting::default(),
             faults: Mutex::default(),
         }
+    }
+
+    /// What may be written, and when.
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     pub(super) fn stream_limit(&self) -> usize {

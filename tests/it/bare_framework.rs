@@ -34,18 +34,7 @@ pub fn subscribe(info: &Value) -> Value {
     json!({ "type": "SUBSCRIBE", "subscribe": { "framework_info": info } })
 }
 
-/// Subscribes as an executor of an agent, whose process has this `path`: `/slave(1)`.
-pub async fn subscribe_executor(
-    agent: &str,
-    path: &str,
-    framework_id: &FrameworkId,
-    executor_id: &str,
-) -> EventStream {
-    let stream = TcpStream::connect(agent).await.unwrap();
-    subscribe_executor_on(stream, agent, path, framework_id, executor_id).await
-}
-
-/// The same, on a connection that has been made.
+/// Subscribes as an executor of an agent, whose process has this `path`: `/slave(1)`, on a connection that has been made.
 pub async fn subscribe_executor_on(
     stream: TcpStream,
     agent: &str,

@@ -5,10 +5,13 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mesos_framework::SchedulerDriverBuilder;
 use mesos_framework::local::LocalCluster;
 use mesos_framework::proto::task_status::Reason;
 use mesos_framework::proto::{CommandInfo, FrameworkInfo, TaskId, TaskInfo, TaskState};
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
@@ -16,7 +19,7 @@ use crate::agents::{agents_word, checkpointing};
 use crate::cluster::{Agents, Needs, OwnCluster};
 use crate::executor_role::{FINISH, REREGISTERED, RUN, finish};
 use crate::framework::{Framework, PATIENCE, info, scalar, task};
-use crate::http::get;
+use crate::http::{get, request};
 use crate::recorder::Callback;
 use crate::reservations::{reserve, reserved};
 use crate::work_directory::Directory;
@@ -165,6 +168,42 @@ async fn updates_that_are_not_acknowledged_outlive_their_cluster() {
     framework.acknowledge(&status).await;
     framework.teardown().await;
     second.shutdown().await;
+}
+
+#[tokio::test]
+async fn whatever_is_told_has_been_written_down() {
+    let directory = Directory::new();
+    let cluster = start(&directory).await;
+    let address = cluster.master_address();
+    let info = checkpointing("told");
+    let mut framework = Framework::register_with(&address, info, explicit).await;
+    let file = |path: &str| std::fs::read_to_string(directory.0.join(path)).unwrap();
+    for number in 0..5 {
+        let offer = framework.offer().await;
+        let task = task(&format!("told-{number}"), FINISH, &offer);
+        framework.launch(offer, vec![task.clone()]).await;
+        loop {
+            let status = framework.status(&task.task_id).await;
+            let kept = file("agents/0/work/meta/agent.json");
+            let uuid = STANDARD.encode(status.uuid.as_ref().unwrap());
+            assert!(kept.contains(&uuid), "{status:?}: {kept}");
+            framework.acknowledge(&status).await;
+            if status.state() == TaskState::TaskFinished {
+                break;
+            }
+        }
+        // What operators set, too.
+        let role = format!("role-{number}");
+        let weights = json!({ "weight_infos": [{ "role": role, "weight": 2.5 }] });
+        let call = json!({ "type": "UPDATE_WEIGHTS", "update_weights": weights });
+        let headers = [("Content-Type", "application/json")];
+        let body = call.to_string();
+        let answer = request(&address, "POST", "/api/v1", &headers, body.as_bytes()).await;
+        assert_eq!(answer.status, 200);
+        assert!(file("master/registry.json").contains(&role), "{role}");
+    }
+    framework.teardown().await;
+    cluster.shutdown().await;
 }
 
 /// Whether the agent has all updates of its task.

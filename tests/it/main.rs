@@ -85,6 +85,7 @@ mod pipelining;
 mod proxy;
 mod quota;
 mod random_input;
+mod raw_http;
 mod record_limit;
 mod recorder;
 mod redirects;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::bare_framework::{Bare, JSON, bare_info, subscribe_executor};
+use crate::bare_framework::{Bare, JSON, bare_info, subscribe_executor_on};
 use crate::cluster::local;
 use crate::event_stream::{End, EventStream};
 use crate::executor_role::RUN;
@@ -69,7 +69,8 @@ impl Puppet {
         cluster.until(PATIENCE, is_there).await.unwrap();
         let agent = cluster.agent_addresses().swap_remove(0);
         let (id, path) = (&framework.id, "/slave(1)");
-        let stream = subscribe_executor(&agent, path, id, &executor_id.value).await;
+        let own = narrow(&agent).await;
+        let stream = subscribe_executor_on(own, &agent, path, id, &executor_id.value).await;
         Self {
             peer: Peer::Executor(framework.id.clone(), executor_id.clone()),
             framework,
@@ -264,6 +265,26 @@ async fn an_operator_that_does_not_read_is_cut_off() {
     let mut again = operator(&cluster).await;
     assert_eq!(kind(&again.record().await.unwrap()), "SUBSCRIBED");
     framework.teardown().await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_executor_that_does_not_read_is_cut_off() {
+    let cluster = limited(1).await;
+    let executor = Puppet::start(&cluster, "deaf").await;
+    let handle = &executor.framework.handle;
+    let agent_id = cluster.state().agents[0].id.clone().unwrap();
+    for _ in 0..PIECES {
+        let (to, data) = (executor.executor_id.clone(), vec![b'x'; PIECE]);
+        let sent = handle.send_framework_message(to, agent_id.clone(), data);
+        assert!(sent.await.unwrap().outcome().await.is_accepted());
+    }
+    was_cut(executor.stream).await;
+    // It may come back, and has missed what was cut off.
+    let (id, name) = (&executor.framework.id, &executor.executor_id.value);
+    let own = narrow(&executor.agent).await;
+    let mut again = subscribe_executor_on(own, &executor.agent, "/slave(1)", id, name).await;
+    assert_eq!(kind(&again.record().await.unwrap()), "SUBSCRIBED");
     cluster.shutdown().await;
 }
 

@@ -26,6 +26,7 @@ const KILLED: i32 = 9;
 pub(in crate::local) fn start(core: &Arc<Core>, launch: Launch) {
     let (core, tasks) = (Arc::clone(core), core.tasks.clone());
     tasks.spawn(async move {
+        core.config.wire.gate().passed().await;
         let ended = match &launch.program {
             Program::Child(command) => custom(&core, &launch, command).await,
             Program::BuiltIn(kind) => match fetched(&core, &launch).await {

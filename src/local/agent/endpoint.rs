@@ -14,7 +14,7 @@ use crate::local::core::Core;
 use crate::local::http::{self, ApiRequest, Reply};
 use crate::local::messages::ToMaster;
 use crate::local::peer::Peer;
-use crate::local::server::Handler;
+use crate::local::server::{Handler, Routes};
 use crate::local::stream::EventStream;
 use crate::local::tokens::Claims;
 use crate::local::wire::{CallFault, Caller};
@@ -22,23 +22,49 @@ use crate::proto::executor::{Call, call};
 use crate::proto::task_status::Source;
 use crate::proto::{CheckStatusInfo, TaskState, TaskStatus, check_info};
 
+/// A process of its own, whose name is not the agent's.
+const METRICS: &str = "/metrics/snapshot";
+
+const ROUTES: [&str; 4] = ["/api/v1/executor", "/api/v1", "/health", "/state"];
+
 /// The routes of the agent in place `index`.
 pub(in crate::local) fn handler(core: &Arc<Core>, index: usize) -> Handler {
     let core = Arc::clone(core);
     // As in `Agent::process`.
     let prefix = format!("/slave({})", index + 1);
-    Arc::new(move |request| {
+    let (early_core, early_prefix) = (Arc::clone(&core), prefix.clone());
+    let early = move |request: &ApiRequest| early(&early_core, index, &early_prefix, request);
+    Routes::new(early, move |request| {
         if let Some(reply) = http::internal_message(request, &prefix) {
             return reply;
         }
         let path = request.path.as_str();
-        match path.strip_prefix(prefix.as_str()).unwrap_or(path) {
-            "/api/v1/executor" => executor(&core, index, request),
-            "/health" => Reply::ok(),
-            "/api/v1" => operator::answer(&core, index, request),
-            path => pages::answer(&core, index, path),
+        if http::is_below(path, METRICS) {
+            return pages::answer(&core, index, METRICS);
+        }
+        let path = path.strip_prefix(prefix.as_str()).unwrap_or(path);
+        match http::route(path, &ROUTES) {
+            Some("/api/v1/executor") => executor(&core, index, request),
+            Some("/health") => Reply::ok(),
+            Some("/api/v1") => operator::answer(&core, index, request),
+            Some(path) => pages::answer(&core, index, path),
+            None => Reply::not_found(),
         }
     })
+}
+
+/// Where there is nothing, the body is not waited for; neither is it where it may be a stream.
+fn early(core: &Core, index: usize, prefix: &str, request: &ApiRequest) -> Option<Reply> {
+    if let Some(reply) = http::internal_message(request, prefix) {
+        return Some(reply);
+    }
+    let path = request.path.as_str();
+    let own = path.strip_prefix(prefix).unwrap_or(path);
+    match http::route(own, &ROUTES) {
+        Some("/api/v1") => operator::refusal(core, index, request),
+        Some(_) => None,
+        None => (!http::is_below(path, METRICS)).then(Reply::not_found),
+    }
 }
 
 /// One call, with the fault that is laid on it.

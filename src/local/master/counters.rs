@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::framework::{Framework, is_terminal};
-use super::query::encode;
 use super::state::Master;
 use super::tallies::Tallies;
+use crate::local::query::encode;
 use crate::proto::scheduler::call;
 use crate::proto::{FrameworkId, Task, TaskState, TaskStatus};
 

@@ -11,13 +11,26 @@ use super::state::Master;
 use super::{log, operator, pages, standby, validation};
 use crate::codec::ContentType;
 use crate::local::core::Core;
-use crate::local::http::{self, ApiRequest, Realm, Reply};
+use crate::local::http::{self, ApiRequest, Realm, Reply, is_below, route};
 use crate::local::masters::Standing;
-use crate::local::server::Handler;
+use crate::local::server::{Handler, Routes};
 use crate::local::wire::{CallFault, Caller};
 use crate::proto::scheduler::{Call, call};
 
 const STREAM_ID: &str = "mesos-stream-id";
+
+/// A process of its own, whose name is not the master's.
+const METRICS: &str = "/metrics/snapshot";
+
+const ROUTES: [&str; 7] = [
+    "/api/v1/scheduler",
+    "/api/v1",
+    "/health",
+    "/state",
+    "/slaves",
+    "/roles",
+    "/tasks",
+];
 
 /// A scheduler's call with what its headers said.
 #[derive(Debug)]
@@ -32,7 +45,16 @@ pub(super) struct SchedulerRequest {
 /// The routes of the master in place `index`.
 pub(in crate::local) fn handler(core: &Arc<Core>, index: usize) -> Handler {
     let core = Arc::clone(core);
-    Arc::new(move |request| answer(&core, index, request))
+    Routes::new(early, move |request| answer(&core, index, request))
+}
+
+/// Where there is nothing, the body is not waited for.
+fn early(request: &ApiRequest) -> Option<Reply> {
+    if let Some(reply) = http::internal_message(request, "/master") {
+        return Some(reply);
+    }
+    let is_somewhere = routed(&request.path).is_some() || standby::is_redirected(&request.path);
+    (!is_somewhere).then(Reply::not_found)
 }
 
 fn answer(core: &Arc<Core>, index: usize, request: &ApiRequest) -> Reply {
@@ -62,14 +84,12 @@ fn answer(core: &Arc<Core>, index: usize, request: &ApiRequest) -> Reply {
             return reply;
         }
     }
-    let reply = match request.path.as_str() {
-        "/api/v1/scheduler" | "/master/api/v1/scheduler" => return scheduler(core, request),
-        "/health" | "/master/health" => Reply::ok(),
-        "/api/v1" | "/master/api/v1" => operator::answer(core, request),
-        path => {
-            let path = path.strip_prefix("/master").unwrap_or(path);
-            page(core, request, path)
-        }
+    let reply = match routed(&request.path) {
+        Some("/api/v1/scheduler") => return scheduler(core, request),
+        Some("/health") => Reply::ok(),
+        Some("/api/v1") => operator::answer(core, request),
+        Some(path) => page(core, request, path),
+        None => Reply::not_found(),
     };
     log::page(request, &reply);
     reply
@@ -77,9 +97,27 @@ fn answer(core: &Arc<Core>, index: usize, request: &ApiRequest) -> Reply {
 
 fn page(core: &Arc<Core>, request: &ApiRequest, path: &str) -> Reply {
     match reader(core, request, path) {
-        Ok(principal) => pages::answer(core, path, request.uri.query(), principal.as_deref()),
+        Ok(principal) => pages::answer(
+            core,
+            path,
+            request.target.query.as_deref(),
+            principal.as_deref(),
+        ),
         Err(refusal) => refusal,
     }
+}
+
+/// The route of a path, without the master's name.
+pub(super) fn routed(path: &str) -> Option<&'static str> {
+    if is_below(path, METRICS) {
+        return Some(METRICS);
+    }
+    let path = path.strip_prefix("/master").unwrap_or(path);
+    // What is below it would be sent on for ever.
+    let is_redirect = path == "/redirect";
+    is_redirect
+        .then_some("/redirect")
+        .or_else(|| route(path, &ROUTES))
 }
 
 /// Who wants to see a page. Who asks for nothing but the way, or for a sign of life, need not say it.

@@ -26,7 +26,7 @@ pub(super) fn subject(call: &Call) -> (&'static str, Option<FrameworkId>) {
 /// Any other request.
 pub(super) fn page(request: &ApiRequest, reply: &Reply) {
     let status = reply.status_code().map(|status| status.as_u16());
-    let (method, path) = (display(&request.method), request.uri.path());
+    let (method, path) = (display(&request.method), request.target.path.as_str());
     let why = reply.refusal();
     tracing::debug!(method, path, status, why, "page asked for");
 }

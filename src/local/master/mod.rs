@@ -29,7 +29,6 @@ mod operator;
 mod operator_stream;
 mod pages;
 mod patterns;
-mod query;
 mod quota;
 mod quota_checks;
 mod reconcile;

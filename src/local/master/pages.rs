@@ -10,7 +10,6 @@ use serde_json::{Map, Value, json};
 
 use super::framework::Framework;
 use super::metrics::count;
-use super::query::Query;
 use super::state::{Agent, Master, Offer};
 use super::views::Viewer;
 use crate::codec::ContentType;
@@ -18,6 +17,7 @@ use crate::local::config::{AGENT_CAPABILITIES, HOST, HOSTNAME, VERSION};
 use crate::local::core::Core;
 use crate::local::http::Reply;
 use crate::local::operator::{self, shown};
+use crate::local::query::Query;
 use crate::local::shapes::{attributes, executor, split, sums, task};
 use crate::proto::framework_info::capability;
 use crate::proto::{AgentId, Task};

@@ -6,13 +6,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hyper::{StatusCode, Uri, header};
+use hyper::{StatusCode, header};
 
-use super::query::{Query, decode, encode};
 use super::{endpoint, pages};
 use crate::local::config::HOSTNAME;
 use crate::local::core::Core;
-use crate::local::http::{self, ApiRequest, Realm, Reply};
+use crate::local::http::{self, ApiRequest, Realm, Reply, is_below};
+use crate::local::query::{Query, decode, encode};
+use crate::local::server::Target;
 
 /// Routes that only the leading master serves, and what is below them.
 const LEADERS: [&str; 19] = [
@@ -56,19 +57,20 @@ pub(super) fn answer(
     if let Err(refusal) = proved {
         return refusal;
     }
-    if path == "/health" {
+    let route = endpoint::routed(&request.path);
+    if route == Some("/health") {
         return Reply::ok();
     }
-    if !LEADERS.iter().any(|route| is_below(path, route)) {
+    if !is_redirected(path) {
         // Metrics and flags are each master's own.
         return core.look(|world| match world.masters.standby(index) {
-            Some(master) => master.page(path, &Query::parse(""), None),
+            Some(master) => master.page(route.unwrap_or(path), &Query::parse(""), None),
             None => Reply::not_found(),
         });
     }
     match leader {
         None => Reply::status(StatusCode::SERVICE_UNAVAILABLE, "No leader elected"),
-        Some(leader) => match location(&request.uri, leader) {
+        Some(leader) => match location(&request.target, leader) {
             None => Reply::not_found(),
             Some(location) => Reply::Plain {
                 status: StatusCode::TEMPORARY_REDIRECT,
@@ -79,10 +81,17 @@ pub(super) fn answer(
     }
 }
 
+/// Whether `path` is one that only the leading master serves.
+pub(super) fn is_redirected(path: &str) -> bool {
+    let path = path.strip_prefix("/master").unwrap_or(path);
+    LEADERS.iter().any(|route| is_below(path, route))
+}
+
 /// The answer of the master in place `index`, which leads and does not know its registry yet. Its pages show what it knows.
 pub(super) fn recovering(core: &Arc<Core>, index: usize, request: &ApiRequest) -> Reply {
-    let path = request.path.as_str();
-    let path = path.strip_prefix("/master").unwrap_or(path);
+    let Some(path) = endpoint::routed(&request.path) else {
+        return Reply::not_found();
+    };
     let proved = match path {
         "/api/v1/scheduler" => http::authenticate(&request.headers, &core.config.credentials),
         "/api/v1" => endpoint::operator(core, request, Realm::ReadWrite),
@@ -99,7 +108,7 @@ pub(super) fn recovering(core: &Arc<Core>, index: usize, request: &ApiRequest) -
         }
         "/health" => Reply::ok(),
         path => {
-            let (query, principal) = (request.uri.query(), principal.as_deref());
+            let (query, principal) = (request.target.query.as_deref(), principal.as_deref());
             let page = core.look(|world| {
                 let master = world.masters.standby(index)?;
                 Some(master.page(path, &Query::parse(query.unwrap_or_default()), principal))
@@ -110,15 +119,10 @@ pub(super) fn recovering(core: &Arc<Core>, index: usize, request: &ApiRequest) -
     }
 }
 
-fn is_below(path: &str, route: &str) -> bool {
-    let rest = path.strip_prefix(route);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 /// Without scheme. Requests without the master's name have got it by then. None where it would be a loop.
-fn location(uri: &Uri, leader: SocketAddr) -> Option<String> {
+fn location(target: &Target, leader: SocketAddr) -> Option<String> {
     let base = format!("//{HOSTNAME}:{}", leader.port());
-    let own = uri.path();
+    let own = target.path.as_str();
     let (prefix, path) = if is_below(own, "/master") {
         ("", &own["/master".len()..])
     } else {
@@ -130,7 +134,8 @@ fn location(uri: &Uri, leader: SocketAddr) -> Option<String> {
     if path.starts_with("/redirect/") {
         return None;
     }
-    let query = uri.query().map(normal_query).unwrap_or_default();
+    let query = target.query.as_deref().map(normal_query);
+    let query = query.unwrap_or_default();
     Some(format!("{base}{prefix}{own}{query}"))
 }
 
@@ -172,10 +177,19 @@ mod tests {
             ("/redirect", ""),
             ("/master/redirect", ""),
         ] {
-            let uri: Uri = target.parse().unwrap();
+            let (path, query) = match target.split_once('?') {
+                Some((path, query)) => (path, Some(query.to_owned())),
+                None => (target, None),
+            };
+            let path = path.to_owned();
+            let own = Target { path, query };
             let expected = format!("//localhost:5050{expected}");
-            assert_eq!(location(&uri, leader), Some(expected), "{target}");
+            assert_eq!(location(&own, leader), Some(expected), "{target}");
         }
-        assert_eq!(location(&"/redirect/".parse().unwrap(), leader), None);
+        let below = Target {
+            path: "/redirect/".to_owned(),
+            query: None,
+        };
+        assert_eq!(location(&below, leader), None);
     }
 }
