@@ -21,6 +21,7 @@ use mesos_framework::{
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio_rustls::rustls::crypto::ring;
 
 type Failed = Box<dyn std::error::Error>;
 
@@ -206,6 +207,8 @@ async fn until_agreed(driver: &SchedulerHandle, machine: &Value) -> Result<(), F
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
+    // The operator's HTTP client wants one, also for http. There is none yet that this would be in the way of.
+    let _ = ring::default_provider().install_default();
     let master = std::env::args().nth(1);
     let master = master.unwrap_or_else(|| "local".to_owned());
     let tools = Toolbox::new(TaskTracker::new());

@@ -20,6 +20,7 @@ use mesos_framework::{Scheduler, SchedulerDriver, SchedulerHandle, Stop, async_t
 use prost::Message as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::rustls::crypto::ring;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -221,6 +222,8 @@ async fn run(given: Vec<String>) -> Result<ExitCode, Failed> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // The HTTP client wants one, also for http. There is none yet that this would be in the way of.
+    let _ = ring::default_provider().install_default();
     let ended = run(std::env::args().skip(1).collect()).await;
     ended.unwrap_or_else(|error| {
         eprintln!("{error}");
