@@ -1,5 +1,4 @@
-//! Runs the shell commands of a file, a task each, and tries again what fails: tracker, reconciler, ledger, demand and
-//! killer of the toolkit at work together.
+//! Runs the shell commands of a file, each as a task, and tries again what fails. The toolkit's tools do most of it.
 //!
 //!     cargo run --example batch -- commands.txt                                        # on an embedded cluster
 //!     cargo run --example batch -- commands.txt --master 10.0.0.5:5050 --cpus 0.5      # on a real one
@@ -7,32 +6,27 @@
 //! What is done is kept in a folder. Killed and started again, it goes on where it was: no command is lost, runs twice at
 //! once, or runs again after it has succeeded.
 
-use std::collections::{BTreeMap, HashSet};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal as _, Write as _, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesos_framework::proto::framework_info::capability;
-use mesos_framework::proto::{
-    AgentId, CommandInfo, FrameworkInfo, Offer, OfferId, TaskId, TaskInfo, TaskState, TaskStatus,
-};
-use mesos_framework::resources::Resources;
-use mesos_framework::toolkit::{
-    Demand, FileTaskStore, KillEnd, Observed, OfferLedger, Reconciler, TaskKiller, TaskTracker,
-    Tasks, TrackedTask,
-};
-use mesos_framework::{
-    FileFrameworkIdStore, FrameworkRemoval, Scheduler, SchedulerDriver, SchedulerHandle,
-    async_trait,
-};
+use mesos_framework::proto::{CommandInfo, FrameworkInfo, TaskInfo, TaskState};
+use mesos_framework::proto::{Offer, TaskId, TaskStatus};
+use mesos_framework::resources::Request;
+use mesos_framework::toolkit::matching::{Matcher, Needs, PendingTask};
+use mesos_framework::toolkit::{FileTaskStore, TaskTracker, Toolbox, TrackedTask};
+use mesos_framework::{FileFrameworkIdStore, FrameworkRemoval, Stop, async_trait};
+use mesos_framework::{Scheduler, SchedulerDriver, SchedulerHandle};
 
 type Failed = Box<dyn std::error::Error>;
 
 const ROLE: &str = "*";
 
-/// How long the tasks may go on without this program.
+/// How long tasks may go on without this program.
 const FAILOVER: Duration = Duration::from_secs(7 * 24 * 3600);
 
 const USAGE: &str = "\
@@ -43,386 +37,226 @@ Usage: batch FILE [OPTION VALUE]...
   --cpus NUMBER      of each command (0.1)
   --mem MEGABYTES    of each command (32)
   --retries COUNT    how often a command that fails is tried again (2)
-  --timeout SECONDS  how long a command may run; longer is a failure (no limit)
   --state FOLDER     what is kept (FILE.state); to begin anew, remove it
 
-Exit status: 0 if every command succeeded, 1 if not, 130 after Ctrl-C, which kills what runs.";
+Exit status: 0 if every command succeeded, 1 if not, 2 if it cannot go on, 130 after Ctrl-C, which kills what runs.";
 
-struct Options {
-    file: PathBuf,
-    master: String,
-    resources: Resources,
-    retries: usize,
-    timeout: Option<Duration>,
-    state: PathBuf,
-}
-
-impl Options {
-    fn parse(mut given: impl Iterator<Item = String>) -> Result<Self, Failed> {
-        let file = PathBuf::from(
-            given
-                .next()
-                .filter(|file| !file.starts_with("--"))
-                .ok_or(USAGE)?,
-        );
-        let mut values = BTreeMap::new();
-        while let Some(name) = given.next() {
-            values.insert(name, given.next().ok_or(USAGE)?);
-        }
-        let mut value =
-            |name: &str, default: &str| values.remove(name).unwrap_or_else(|| default.to_owned());
-        let (cpus, mem) = (value("--cpus", "0.1"), value("--mem", "32"));
-        let timeout = value("--timeout", "");
-        let options = Self {
-            master: value("--master", "local"),
-            resources: Resources::parse(&format!("cpus:{cpus};mem:{mem}"))?,
-            retries: value("--retries", "2").parse()?,
-            timeout: match timeout.as_str() {
-                "" => None,
-                seconds => Some(Duration::try_from_secs_f64(seconds.parse()?)?),
-            },
-            state: value("--state", &format!("{}.state", file.display())).into(),
-            file,
-        };
-        match values.is_empty() {
-            true => Ok(options),
-            false => Err(USAGE.into()),
-        }
-    }
-}
-
-/// How it stands with a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How it stands with a command; of its attempts, the greatest counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
-    /// To be launched, under this attempt's number.
-    Waiting(usize),
+    #[default]
+    Waiting,
+    Failed,
     /// A task of it may run.
     Busy,
     Succeeded,
-    Failed,
 }
 
-/// What scheduler, killer and summary look at. All that counts is in the tracker, and so survives a restart.
-struct Work {
-    commands: Vec<String>,
-    retries: usize,
-    tracker: TaskTracker,
-    /// Tasks of which nobody knew, and of which the killer has learned that they are not there.
-    gone: Mutex<HashSet<TaskId>>,
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    standing: Standing,
+    attempts: usize,
+    failures: usize,
 }
 
-impl Work {
-    fn gone(&self) -> MutexGuard<'_, HashSet<TaskId>> {
-        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The command of a task, and the number of its attempt.
-    fn command_of(task_id: &TaskId) -> Option<(usize, usize)> {
-        let (command, attempt) = task_id.value.split_once('-')?;
-        Some((command.parse().ok()?, attempt.parse().ok()?))
-    }
-
-    fn standings(&self) -> Vec<Standing> {
-        let gone = self.gone();
-        self.tracker.inspect(|tasks| {
-            let mut attempts: BTreeMap<usize, Vec<(usize, &TrackedTask)>> = BTreeMap::new();
-            for task in tasks.iter() {
-                if let Some((command, attempt)) = Self::command_of(&task.task_id) {
-                    attempts.entry(command).or_default().push((attempt, task));
-                }
-            }
-            let of = |command| {
-                self.standing(attempts.get(&command).map_or(&[][..], Vec::as_slice), &gone)
-            };
-            (0..self.commands.len()).map(of).collect()
-        })
-    }
-
-    fn standing(&self, attempts: &[(usize, &TrackedTask)], gone: &HashSet<TaskId>) -> Standing {
-        let (mut next, mut failures) = (0, 0);
-        for (attempt, task) in attempts {
-            next = next.max(attempt + 1);
-            match task.state {
-                TaskState::TaskFinished => return Standing::Succeeded,
-                TaskState::TaskFailed | TaskState::TaskError | TaskState::TaskKilled => {
-                    failures += 1
-                }
-                // Not the command's fault: it may never have begun.
-                TaskState::TaskDropped | TaskState::TaskGone | TaskState::TaskGoneByOperator => {}
-                _ if gone.contains(&task.task_id) => {}
-                _ => return Standing::Busy,
-            }
-        }
-        match failures > self.retries {
-            true => Standing::Failed,
-            false => Standing::Waiting(next),
-        }
-    }
-
-    /// Commands to be launched, and the number of each one's attempt.
-    fn waiting(&self) -> impl Iterator<Item = (usize, usize)> {
-        let standings = self.standings().into_iter().enumerate();
-        standings.filter_map(|(command, standing)| match standing {
-            Standing::Waiting(attempt) => Some((command, attempt)),
-            _ => None,
-        })
-    }
-
-    fn is_done(&self) -> bool {
-        let is_done = |own: &Standing| matches!(own, Standing::Succeeded | Standing::Failed);
-        self.standings().iter().all(is_done)
-    }
-
-    fn show_progress(&self) {
-        let standings = self.standings();
-        let count =
-            |wanted: fn(&Standing) -> bool| standings.iter().filter(|own| wanted(own)).count();
-        let succeeded = count(|own| *own == Standing::Succeeded);
-        let failed = count(|own| *own == Standing::Failed);
-        let busy = count(|own| *own == Standing::Busy);
-        let width = 30 * (succeeded + failed) / standings.len().max(1);
-        let line = format!(
-            "[{}{}] {succeeded} of {} succeeded, {failed} failed, {busy} running",
-            "=".repeat(width),
-            " ".repeat(30 - width),
-            standings.len()
-        );
-        let mut out = std::io::stdout();
-        let _ = match out.is_terminal() {
-            true => write!(out, "\r{line} "),
-            false => writeln!(out, "{line}"),
-        };
-        let _ = out.flush();
-    }
-
-    fn show_summary(&self) {
-        println!(
-            "\n{:>5}  {:<10} {:>8} {:>9}  command",
-            "line", "end", "attempts", "seconds"
-        );
-        let tasks: Tasks = self.tracker.snapshot();
-        for (at, (command, standing)) in self.commands.iter().zip(self.standings()).enumerate() {
-            let own = tasks
-                .iter()
-                .filter(|task| Self::command_of(&task.task_id).is_some_and(|(own, _)| own == at));
-            let (attempts, seconds) = own.fold((0, 0.0), |(attempts, seconds), task| {
-                (attempts + 1, seconds + took(task))
-            });
-            let end = match standing {
-                Standing::Succeeded => "succeeded",
-                Standing::Failed => "failed",
-                Standing::Waiting(_) | Standing::Busy => "unfinished",
-            };
-            println!(
-                "{:>5}  {end:<10} {attempts:>8} {seconds:>9.1}  {command}",
-                at + 1
-            );
-        }
-    }
-}
-
-fn took(task: &TrackedTask) -> f64 {
-    let began = task.launched_at.unwrap_or(task.changed_at);
-    task.changed_at
-        .duration_since(began)
-        .unwrap_or_default()
-        .as_secs_f64()
-}
-
+#[derive(Clone)]
 struct Batch {
-    work: Arc<Work>,
-    resources: Resources,
-    timeout: Option<Duration>,
-    ledger: OfferLedger,
-    demand: Demand,
-    killer: TaskKiller,
+    commands: Arc<[String]>,
+    needs: Needs,
+    retries: usize,
+    tools: Toolbox,
 }
 
 impl Batch {
-    /// Launches whatever waits, wherever there is room.
-    async fn launch(&self, driver: &SchedulerHandle) {
-        let waiting: Vec<_> = self.work.waiting().collect();
-        let mut waiting = waiting.into_iter().peekable();
-        for agent in self.ledger.offers() {
-            let (mut room, mut tasks) = (agent.resources.unallocated(), Vec::new());
-            while waiting.peek().is_some() && room.contains(&self.resources) {
-                room -= &self.resources;
-                tasks.extend(waiting.next().map(|next| self.task(next, &agent.agent_id)));
-            }
-            if let Err(error) = self.launch_on(driver, agent.offer_ids(), tasks).await {
-                // They wait still, and other offers will come.
-                eprintln!("\nnot launched: {error}");
-            }
-        }
-        match self.work.waiting().next() {
-            Some(_) => self.demand.wants(ROLE),
-            None => self.demand.has_enough(ROLE),
-        }
-    }
-
-    async fn launch_on(
-        &self,
-        driver: &SchedulerHandle,
-        offer_ids: Vec<OfferId>,
-        tasks: Vec<TaskInfo>,
-    ) -> mesos_framework::Result<()> {
-        if tasks.is_empty() {
-            return self.demand.decline(driver, offer_ids).await.map(drop);
-        }
-        // Out of the ledger; the tracker stores the tasks before it sends the call.
-        self.ledger.take(&offer_ids)?;
-        let (tracker, filters) = (&self.work.tracker, self.demand.refusal());
-        let launched = tracker.launch(driver, offer_ids, tasks, filters).await;
-        launched.map(drop)
-    }
-
-    fn task(&self, (command, attempt): (usize, usize), agent_id: &AgentId) -> TaskInfo {
-        let text = &self.work.commands[command];
-        let id = format!("{command:05}-{attempt}");
-        let task = TaskInfo::new(id, agent_id.clone(), self.resources.to_protos())
-            .name(text.chars().take(60).collect::<String>())
-            .command(CommandInfo::in_shell(text));
-        match self.timeout {
-            Some(timeout) => task.max_completion_time(timeout),
-            None => task,
-        }
-    }
-
-    /// Nobody knows whether the task runs: it is killed before there is another attempt.
-    fn make_sure(&self, status: &TaskStatus) {
-        let (killer, work) = (self.killer.clone(), Arc::clone(&self.work));
-        let (task_id, agent_id) = (status.task_id.clone(), status.agent_id.clone());
-        tokio::spawn(async move {
-            if let Ok(KillEnd::Gone(_)) = killer.kill(task_id.clone(), agent_id).await {
-                work.gone().insert(task_id);
+    /// How far each command is. Only the tracker knows; what it knows is stored, for the next process.
+    fn progress(&self) -> Vec<Progress> {
+        let mut all = vec![Progress::default(); self.commands.len()];
+        self.tools.tracker.inspect(|tasks| {
+            for task in tasks.iter() {
+                let own = &mut all[command_of(&task.task_id)];
+                own.attempts += 1;
+                let states = [TaskState::TaskFailed, TaskState::TaskError];
+                own.failures += usize::from(states.contains(&task.state));
+                own.standing = own.standing.max(match task.state {
+                    TaskState::TaskFinished => Standing::Succeeded,
+                    TaskState::TaskUnreachable => Standing::Busy,
+                    state if state.is_live() => Standing::Busy,
+                    _ if own.failures > self.retries => Standing::Failed,
+                    // Failed, but not too often; or through no fault of its own: killed by Ctrl-C, gone with its agent.
+                    _ => Standing::Waiting,
+                });
             }
         });
+        all
+    }
+
+    /// Launches what waits, wherever there is room for it.
+    async fn launch(&self, driver: &SchedulerHandle, all: &[Progress]) {
+        let waiting = (0..all.len()).filter(|at| all[*at].standing == Standing::Waiting);
+        let tasks = waiting.map(|at| {
+            let text = &self.commands[at];
+            let task = TaskInfo::new(task_id(at, all[at].attempts), "", []).name(text);
+            PendingTask::new(
+                task.command(CommandInfo::in_shell(text)),
+                self.needs.clone(),
+            )
+        });
+        let (tasks, matcher) = (tasks.collect::<Vec<_>>(), Matcher::first_fit());
+        if let Err(error) = self.tools.place(driver, ROLE, &matcher, &tasks).await {
+            driver.abort_with(error);
+        }
+    }
+
+    /// Done at Ctrl-C, once what runs is killed; a second one leaves it running for the next start.
+    async fn interrupted(&self) -> Stop {
+        if tokio::signal::ctrl_c().await.is_err() {
+            return std::future::pending().await;
+        }
+        println!("\nkilling what runs; Ctrl-C again leaves it running, for the next start");
+        tokio::select! {
+            ends = self.tools.kill_all() => ends.map_or(Stop::ForFailover, |_| Stop::Teardown),
+            _ = tokio::signal::ctrl_c() => Stop::ForFailover,
+        }
+    }
+
+    /// The table at the end, and the exit status.
+    fn summarize(&self) -> u8 {
+        println!("\nline  end        attempts  command");
+        let all = self.progress();
+        for (at, (own, command)) in all.iter().zip(&*self.commands).enumerate() {
+            let (end, attempts) = (format!("{:?}", own.standing), own.attempts);
+            println!("{:>4}  {end:<10} {attempts:>8}  {command}", at + 1);
+        }
+        match is_done(&all) {
+            true => u8::from(count(&all, Standing::Failed) > 0),
+            false => 130,
+        }
     }
 }
 
 #[async_trait]
 impl Scheduler for Batch {
     async fn resource_offers(&mut self, driver: &SchedulerHandle, _: Vec<Offer>) {
-        self.launch(driver).await;
+        // The ledger has them.
+        self.launch(driver, &self.progress()).await;
     }
 
     async fn status_update(&mut self, driver: &SchedulerHandle, status: TaskStatus) {
-        if let TaskState::TaskLost | TaskState::TaskUnknown = status.state() {
-            self.make_sure(&status);
+        // The tracker has stored it.
+        let all = self.progress();
+        let command = command_of(&status.task_id);
+        let newest = task_id(command, all[command].attempts - 1);
+        if status.state().is_live() && status.task_id != newest {
+            // The master had forgotten it, and another attempt has taken its place.
+            let killer = self.tools.killer.clone();
+            tokio::spawn(async move { killer.kill(status.task_id, status.agent_id).await });
         }
-        self.launch(driver).await;
-        self.work.show_progress();
-        if self.work.is_done() {
+        self.launch(driver, &all).await;
+        show(&all);
+        if is_done(&all) {
             driver.stop();
         }
     }
 }
 
-/// Kills what runs, once the user has had enough.
-async fn interrupted(tracker: TaskTracker, killer: TaskKiller, driver: SchedulerHandle) {
-    if tokio::signal::ctrl_c().await.is_err() {
-        return std::future::pending().await;
-    }
-    println!(
-        "\nkilling what runs; Ctrl-C again leaves it running, for the next start to go on with"
-    );
-    let kills = tracker.unsettled().into_iter().map(|(task_id, agent_id)| {
-        let killer = killer.clone();
-        tokio::spawn(async move { killer.kill(task_id, agent_id).await })
-    });
-    let kills: Vec<_> = kills.collect();
-    let killed = async {
-        for kill in kills {
-            let _ = kill.await;
-        }
-    };
-    tokio::select! {
-        () = killed => driver.stop(),
-        _ = tokio::signal::ctrl_c() => driver.stop_for_failover(),
-    };
+/// Attempts at a command are counted, so that each is a task of its own.
+fn task_id(command: usize, attempt: usize) -> TaskId {
+    format!("{command:05}-{attempt}").into()
 }
 
-async fn run(options: Options) -> Result<ExitCode, Failed> {
-    let text = std::fs::read_to_string(&options.file)
-        .map_err(|error| format!("{} cannot be read: {error}", options.file.display()))?;
+/// Other tasks than those of [`task_id`] are nowhere.
+fn command_of(task_id: &TaskId) -> usize {
+    let command = task_id.value.split('-').next();
+    command.and_then(|at| at.parse().ok()).unwrap_or(usize::MAX)
+}
+
+fn count(all: &[Progress], standing: Standing) -> usize {
+    all.iter().filter(|own| own.standing == standing).count()
+}
+
+fn is_done(all: &[Progress]) -> bool {
+    count(all, Standing::Succeeded) + count(all, Standing::Failed) == all.len()
+}
+
+fn show(all: &[Progress]) {
+    let states = [Standing::Succeeded, Standing::Failed, Standing::Busy];
+    let ([done, failed, busy], total) = (states.map(|own| count(all, own)), all.len());
+    let bar = "=".repeat(30 * (done + failed) / total);
+    let line = format!("[{bar:30}] {done} of {total} succeeded, {failed} failed, {busy} running");
+    match stdout().is_terminal() {
+        true => print!("\r{line} "),
+        false => println!("{line}"),
+    }
+    // A terminal that is gone is no reason to stop.
+    let _ = stdout().flush();
+}
+
+/// Takes an option and its value out of the arguments.
+fn option<T: FromStr>(given: &mut Vec<String>, name: &str, default: T) -> Result<T, Failed> {
+    let Some(at) = given.iter().position(|own| own == name) else {
+        return Ok(default);
+    };
+    let value = given.drain(at..given.len().min(at + 2)).nth(1);
+    let value = value.ok_or(USAGE)?.parse();
+    value.map_err(|_| format!("{name} cannot be that\n{USAGE}").into())
+}
+
+/// The program; its exit status.
+pub(crate) async fn run(mut given: Vec<String>) -> Result<u8, Failed> {
+    let file = given.first().ok_or(USAGE)?.clone();
+    let master = option(&mut given, "--master", "local".to_owned())?;
+    let cpus = option(&mut given, "--cpus", 0.1)?;
+    let mem = option(&mut given, "--mem", 32.0)?;
+    let retries = option(&mut given, "--retries", 2)?;
+    let state: PathBuf = option(&mut given, "--state", format!("{file}.state").into())?;
+    if given != [file.as_str()] || file.starts_with("--") {
+        return Err(USAGE.into());
+    }
+    let text = std::fs::read_to_string(&file);
+    let text = text.map_err(|error| format!("{file} cannot be read: {error}"))?;
     let lines = text.lines().map(str::trim);
-    let commands: Vec<_> = lines
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(str::to_owned)
-        .collect();
-    std::fs::create_dir_all(&options.state)?;
-    let tracker = TaskTracker::builder()
-        .store(FileTaskStore::new(options.state.join("tasks")))
-        .retained_tasks(usize::MAX)
-        .open()
-        .await?;
-    let work = Arc::new(Work {
-        commands,
-        retries: options.retries,
-        tracker: tracker.clone(),
-        gone: Mutex::default(),
-    });
-    if !work.is_done() {
-        schedule(&options, &work).await?;
-    }
-    work.show_summary();
-    Ok(ExitCode::from(match work.standings() {
-        all if all.iter().all(|own| *own == Standing::Succeeded) => 0,
-        all if all.contains(&Standing::Failed) && work.is_done() => 1,
-        _ => 130,
-    }))
-}
+    let commands = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let commands: Arc<[String]> = commands.map(str::to_owned).collect();
 
-async fn schedule(options: &Options, work: &Arc<Work>) -> Result<(), Failed> {
-    let tracker = work.tracker.clone();
-    let (reconciler, killer) = (Reconciler::new(tracker.clone()), TaskKiller::new());
-    let ledger = OfferLedger::new();
-    let demand = Demand::builder().ledger(&ledger).build();
-    demand.wants(ROLE);
+    std::fs::create_dir_all(&state)?;
+    let store = FileTaskStore::new(state.join("tasks"));
+    let tracker = TaskTracker::builder().store(store);
+    let tracker = tracker.retained_tasks(usize::MAX).open().await?;
+    let is_of = |task: &TrackedTask| commands.get(command_of(&task.task_id)) == Some(&task.name);
+    if !tracker.inspect(|tasks| tasks.iter().all(is_of)) {
+        return Err(format!("{file} has changed since {} was written", state.display()).into());
+    }
     let batch = Batch {
-        work: Arc::clone(work),
-        resources: options.resources.clone(),
-        timeout: options.timeout,
-        ledger: ledger.clone(),
-        demand: demand.clone(),
-        killer: killer.clone(),
+        commands,
+        needs: Needs::new(Request::new().cpus(cpus).mem(mem)),
+        retries,
+        tools: Toolbox::new(tracker),
     };
-    let scheduler = Observed::new(batch)
-        .observer(tracker.clone())
-        .observer(reconciler)
-        .observer(killer.clone())
-        .observer(ledger)
-        .observer(demand);
-    let framework = FrameworkInfo::new("batch", [ROLE])
-        .failover(FAILOVER)
-        .checkpointing()
-        .capability(capability::Type::PartitionAware);
-    let mut driver = SchedulerDriver::builder(scheduler, framework, &options.master)
-        .framework_id_store(FileFrameworkIdStore::new(
-            options.state.join("framework-id"),
-        ))
-        .framework_removal(FrameworkRemoval::RegisterAnew)
-        .build()?;
-    driver.start()?;
-    let interrupted = tokio::spawn(interrupted(tracker, killer, driver.handle()));
-    let ended = driver.join().await;
-    interrupted.abort();
-    ended?;
-    Ok(())
+    if !is_done(&batch.progress()) {
+        let framework = FrameworkInfo::new("batch", [ROLE])
+            .failover(FAILOVER)
+            .checkpointing()
+            .capability(capability::Type::PartitionAware);
+        batch.tools.demand.wants(ROLE);
+        let scheduler = batch.tools.observe(batch.clone());
+        SchedulerDriver::builder(scheduler, framework, &master)
+            .framework_id_store(FileFrameworkIdStore::new(state.join("framework-id")))
+            .framework_removal(FrameworkRemoval::RegisterAnew)
+            .build()?
+            .run_until(batch.interrupted())
+            .await?;
+    }
+    Ok(batch.summarize())
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
-        .init();
-    let ended = match Options::parse(std::env::args().skip(1)) {
-        Ok(options) => run(options).await,
-        Err(error) => Err(error),
-    };
-    ended.unwrap_or_else(|error| {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    log.with_writer(std::io::stderr).init();
+    let ended = run(std::env::args().skip(1).collect()).await;
+    ExitCode::from(ended.unwrap_or_else(|error| {
         eprintln!("{error}");
-        ExitCode::from(2)
-    })
+        2
+    }))
 }

@@ -202,10 +202,8 @@ impl Scheduler for Firehose {
 fn framework() -> FrameworkInfo {
     FrameworkInfo {
         user: "root".into(),
-        name: "bench".into(),
-        roles: vec!["*".into()],
         failover_timeout: Some(0.0),
-        ..FrameworkInfo::default()
+        ..FrameworkInfo::new("bench", ["*"])
     }
 }
 

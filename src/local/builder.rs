@@ -191,7 +191,7 @@ impl LocalClusterBuilder {
     /// and their ports unless somebody else has taken them. Executors end with their cluster, and tasks of frameworks that
     /// checkpoint have then failed; of others, asked for such a task, the master says that it is gone. Only if this process
     /// is killed, executors live on, and go on under the next cluster if their frameworks checkpoint. Agents must have the
-    /// resources, attributes and domains that they had.
+    /// resources, attributes, hostnames and domains that they had.
     pub fn work_directory(mut self, directory: PathBuf) -> Self {
         self.work_directory = Some(directory);
         self

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::builder::LocalClusterBuilder;
-use super::config::{self, AgentConfig};
+use super::config::{self, AgentConfig, HOSTNAME};
 use super::settings::{AgentSettings, Domain};
 use crate::error::{Error, ErrorKind, Result};
 use crate::resources::Resources;
@@ -97,12 +97,20 @@ impl LocalClusterBuilder {
             let context = format!("{what} of agent {number} of a local cluster");
             Error::caused_by(ErrorKind::Config, context, error)
         };
+        let hostname = own.hostname.as_deref().unwrap_or(HOSTNAME);
+        if hostname.is_empty() {
+            return Err(wrong(
+                &format!("hostname of agent {number}"),
+                "must not be empty",
+            ));
+        }
         let resources = own.resources.as_deref().unwrap_or(&self.resources);
         let attributes = own.attributes.as_deref().unwrap_or(&self.attributes);
         Ok(AgentConfig {
             resources: Resources::parse(resources).map_err(|error| of(error, "resources"))?,
             attributes: config::parse_attributes(attributes)
                 .map_err(|error| of(error, "attributes"))?,
+            hostname: hostname.to_owned(),
             domain: own.domain.as_ref().map(Domain::info),
         })
     }
@@ -191,6 +199,7 @@ mod tests {
                 "resources of agent 1 ",
             ),
             (new().agent(own().domain(far)), "domain of agent 0 "),
+            (new().agent(own().hostname("")), "hostname of agent 0 "),
         ] {
             let text = why(&builder);
             let expected = format!("{expected}of a local cluster");

@@ -64,6 +64,7 @@ pub(super) const REGISTRATION_BACKOFF_MAX: Duration = Duration::from_secs(60);
 pub(super) struct AgentConfig {
     pub(super) resources: Resources,
     pub(super) attributes: Vec<Attribute>,
+    pub(super) hostname: String,
     pub(super) domain: Option<DomainInfo>,
 }
 

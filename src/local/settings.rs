@@ -24,6 +24,7 @@ use crate::proto::domain_info::fault_domain::{RegionInfo, ZoneInfo};
 pub struct AgentSettings {
     pub(super) resources: Option<String>,
     pub(super) attributes: Option<String>,
+    pub(super) hostname: Option<String>,
     pub(super) domain: Option<Domain>,
 }
 
@@ -51,6 +52,15 @@ impl AgentSettings {
     /// Sets this agent's attributes: pieces `name:value` between `;`.
     pub fn attributes(mut self, attributes: &str) -> Self {
         self.attributes = Some(attributes.to_owned());
+        self
+    }
+
+    /// Sets what this agent calls its host: default `localhost`. To the master, agents whose hosts have different names are on
+    /// machines of their own, so that maintenance of one leaves the others alone. All can be reached at 127.0.0.1 only.
+    ///
+    /// Source: `--hostname` of the agent.
+    pub fn hostname(mut self, hostname: &str) -> Self {
+        self.hostname = Some(hostname.to_owned());
         self
     }
 

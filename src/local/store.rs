@@ -85,6 +85,8 @@ impl Store {
                 Some("resources")
             } else if info.attributes != own.attributes {
                 Some("attributes")
+            } else if info.hostname != own.hostname {
+                Some("hostname")
             } else if info.domain != own.domain {
                 Some("domain")
             } else {

@@ -11,6 +11,7 @@
 //! | [`Demand`] | asks for offers of those roles only for which there is work |
 //! | [`Operations`] | carries reservations and volumes to their end, as futures |
 //! | [`Maintenance`] | answers when the framework is asked to leave an agent |
+//! | [`Toolbox`] | tracker, reconciler, killer, ledger and demand, put together |
 //! | [`testing`] | a driver that records the calls of a scheduler or executor, without any cluster |
 //! | [`Observed`], [`Observer`] | have tools told before the scheduler |
 //!
@@ -37,6 +38,7 @@ mod operations;
 mod reconciler;
 mod tasks;
 pub mod testing;
+mod toolbox;
 mod worker;
 
 pub use demand::{Demand, DemandBuilder};
@@ -50,3 +52,4 @@ pub use tasks::{
     FileTaskStore, LaunchReceipt, MemoryTaskStore, TaskChange, TaskCounts, TaskStore, TaskTracker,
     TaskTrackerBuilder, TaskWatch, Tasks, TrackedTask,
 };
+pub use toolbox::Toolbox;

@@ -19,6 +19,51 @@ use crate::scheduler::{Scheduler, SchedulerHandle};
 /// ([`SchedulerHandle::abort_with`]), and the scheduler is not called: a status that could not be stored, say, is then not
 /// acknowledged either, and comes again.
 ///
+/// # Examples
+/// A tool of one's own, which counts the tasks that have ended:
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// use mesos_framework::proto::{Offer, TaskState, TaskStatus};
+/// use mesos_framework::toolkit::testing::{self, RecordedDriver};
+/// use mesos_framework::toolkit::{Observed, Observer};
+/// use mesos_framework::{Result, Scheduler, SchedulerHandle, async_trait};
+///
+/// #[derive(Clone, Default)]
+/// struct Ends(Arc<AtomicUsize>);
+///
+/// #[async_trait]
+/// impl Observer for Ends {
+///     async fn status_update(&self, _: &SchedulerHandle, status: &TaskStatus) -> Result<()> {
+///         let is_end = status.state().is_terminal();
+///         self.0.fetch_add(usize::from(is_end), Ordering::Relaxed);
+///         Ok(())
+///     }
+/// }
+///
+/// struct Idle;
+///
+/// #[async_trait]
+/// impl Scheduler for Idle {
+///     async fn resource_offers(&mut self, _: &SchedulerHandle, _: Vec<Offer>) {}
+///     async fn status_update(&mut self, _: &SchedulerHandle, _: TaskStatus) {}
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let ends = Ends::default();
+/// // What a driver is built with.
+/// let mut scheduler = Observed::new(Idle).observer(ends.clone());
+///
+/// let driver = RecordedDriver::new();
+/// for state in [TaskState::TaskRunning, TaskState::TaskFinished] {
+///     let status = testing::status("task", "agent", state);
+///     scheduler.status_update(&driver.handle(), status).await;
+/// }
+/// assert_eq!(ends.0.load(Ordering::Relaxed), 1);
+/// # });
+/// ```
+///
 /// Source: `org.apache.mesos.Scheduler`, Java API.
 #[async_trait]
 pub trait Observer: Send + Sync + 'static {
@@ -157,7 +202,7 @@ pub trait Observer: Send + Sync + 'static {
     }
 }
 
-/// A scheduler whose tools are told everything first.
+/// A scheduler whose tools are told everything first; [`Observer`] has an example.
 ///
 /// [`Self::scheduler`] is the one that [`SchedulerDriver::join`](crate::SchedulerDriver::join) leaves behind, for
 /// [`SchedulerDriver::into_scheduler`](crate::SchedulerDriver::into_scheduler).

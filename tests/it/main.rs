@@ -14,6 +14,7 @@ mod backpressure;
 mod bad_input;
 mod bare;
 mod bare_framework;
+mod batch;
 mod broken_calls;
 mod built_in_role;
 mod built_messages;

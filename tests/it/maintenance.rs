@@ -1,11 +1,11 @@
 //! Maintenance of machines, and the inverse offers that announce it.
 
-use mesos_framework::local::ClusterState;
+use mesos_framework::local::{AgentSettings, ClusterState};
 use mesos_framework::proto::{InverseOffer, TaskState, task_status::Reason};
 use serde_json::{Value, json};
 
 use crate::allocation::hold_all;
-use crate::cluster::{Needs, OwnCluster};
+use crate::cluster::{self, Needs, OwnCluster};
 use crate::executor_role::RUN;
 use crate::framework::{Framework, PATIENCE, QUIET, info, refuse, refuse_for_good};
 use crate::operator::Api;
@@ -117,6 +117,36 @@ async fn planned_maintenance_is_announced_and_asked_for_again() {
     let again = asked_again(&mut framework, &asked[0]).await;
     assert_ne!(again.id, asked[0].id);
     until_answers(&cluster, &hostname, |answers| answers.contains(&"ACCEPT")).await;
+    framework.teardown().await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn maintenance_of_a_machine_leaves_agents_on_other_machines_alone() {
+    let agent = |hostname| AgentSettings::new().hostname(hostname);
+    let cluster = cluster::local().agent(agent("one")).agent(agent("two"));
+    let cluster = cluster.start().await.unwrap();
+    let address = cluster.master_address();
+    let mut framework = Framework::register(&address, info("one-of-two")).await;
+    let held = hold_all(&mut framework).await;
+    let of_one = held.iter().find(|offer| offer.hostname == "one").unwrap();
+    let address_of_one = of_one.url.as_ref().unwrap().address.hostname();
+    assert_eq!(address_of_one, "one");
+    let plan = schedule(&[machine("one")]);
+    let api = Api::of_master(&address);
+    api.change("UPDATE_MAINTENANCE_SCHEDULE", &plan).await;
+    let mut asked = Vec::new();
+    while asked.is_empty() {
+        match framework.recording.next().await {
+            Callback::InverseOffers(more) => asked.extend(more),
+            Callback::Rescinded(id) => {
+                assert!(held.iter().any(|own| own.id == id && own.hostname == "one"))
+            }
+            _ => {}
+        }
+    }
+    let agents: Vec<_> = asked.into_iter().map(|own| own.agent_id.unwrap()).collect();
+    assert_eq!(agents, [of_one.agent_id.clone()]);
     framework.teardown().await;
     cluster.shutdown().await;
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Starts a master and agents on the loopback interface, runs a command beside them, and ends them after it.
 
-    python3 cluster.py DIR [--agents N] [--resources SPEC] [--launcher-dir DIR] [--env NAME=VALUE ...] [--kill SEED] -- COMMAND...
+    python3 cluster.py DIR [--agents N] [--machines] [--resources SPEC] [--launcher-dir DIR] [--env NAME=VALUE ...]
+                       [--kill SEED] -- COMMAND...
 
 DIR: made by setup.py. --env sets a flag of Mesos, for master and agents (MESOS_ALLOCATION_INTERVAL=50ms).
 The command's environment has
@@ -88,6 +89,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dir", type=pathlib.Path)
     parser.add_argument("--agents", type=int, default=1)
+    parser.add_argument("--machines", action="store_true", help="each agent calls its host by a name of its own")
     parser.add_argument("--resources", default="cpus:4;mem:4096;disk:4096;ports:[31000-31999]")
     parser.add_argument("--launcher-dir", type=pathlib.Path, help="holds a mesos-executor, which command tasks need")
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
@@ -124,6 +126,8 @@ def main():
             extra = {"MESOS_KIT_MASTER": master, "MESOS_LAUNCHER": "posix", "MESOS_ISOLATION": "posix/cpu,posix/mem",
                      "MESOS_SYSTEMD_ENABLE_SUPPORT": "false", "MESOS_LAUNCHER_DIR": str(launcher),
                      "MESOS_RESOURCES": args.resources, **common}
+            if args.machines:
+                extra["MESOS_HOSTNAME"] = f"machine-{n}"
             starts.append(functools.partial(start, kit / "mesos-agent", agent_port, logs / f"agent-{n}",
                                             logs / f"agent-{n}.log", extra))
             processes.append((f"agent {n}", starts[-1]()))

@@ -15,7 +15,7 @@ use super::metrics::Counters;
 use super::operations::AgentOperation;
 use super::sandbox::Launch;
 use super::updates::UpdateStream;
-use crate::local::config::{Config, HOSTNAME};
+use crate::local::config::Config;
 use crate::local::master::timestamp;
 use crate::local::messages::{ToAgent, ToMaster};
 use crate::local::stream::EventStream;
@@ -150,7 +150,7 @@ impl Agent {
         let own = config.agents.get(index);
         let own = own.unwrap_or(&config.added_agent).clone();
         let info = AgentInfo {
-            hostname: HOSTNAME.to_owned(),
+            hostname: own.hostname,
             port: Some(i32::from(address.port())),
             resources: own.resources.to_protos(),
             attributes: own.attributes,

@@ -7,7 +7,7 @@ use super::allocator::Allotment;
 use super::filters::refusal;
 use super::framework::event;
 use super::state::{Agent, Master, Offer, Timer};
-use crate::local::config::{HOST, HOSTNAME};
+use crate::local::config::HOST;
 use crate::proto::framework_info::capability;
 use crate::proto::resource::AllocationInfo;
 use crate::proto::scheduler::{call, event};
@@ -186,7 +186,7 @@ impl Agent {
         Url {
             scheme: "http".to_owned(),
             address: Address {
-                hostname: Some(HOSTNAME.to_owned()),
+                hostname: Some(self.info.hostname.clone()),
                 ip: Some(HOST.to_owned()),
                 port: self.info.port(),
             },

@@ -12,6 +12,7 @@ use crate::driver::{Outcome, Receipt};
 use crate::error::{Error, ErrorKind, Result};
 use crate::proto::{Filters, OfferId, TaskId, TaskInfo, offer};
 use crate::scheduler::SchedulerHandle;
+use crate::toolkit::OfferLedger;
 
 /// Promise of the [`Outcome`] of a launch that a [`TaskTracker`](super::TaskTracker) has queued.
 ///
@@ -48,16 +49,21 @@ pub(super) fn operation(tasks: Vec<TaskInfo>) -> offer::Operation {
     }
 }
 
+/// What is sent.
+pub(in crate::toolkit) type Accept = (Vec<OfferId>, Vec<offer::Operation>, Filters);
+
 /// Runs in a task of its own, so that no launch is stored and then not sent because somebody lost patience.
+///
+/// `ledger`: out of which the offers are taken; none if they are the caller's.
 pub(super) async fn accept(
     shared: &Arc<Shared>,
+    ledger: Option<&OfferLedger>,
     driver: &SchedulerHandle,
-    offer_ids: Vec<OfferId>,
-    operations: Vec<offer::Operation>,
-    filters: Filters,
+    (offer_ids, operations, filters): Accept,
 ) -> Result<LaunchReceipt> {
     let launch = Launch {
         shared: Arc::clone(shared),
+        ledger: ledger.cloned(),
         driver: driver.clone(),
         offer_ids,
         operations,
@@ -72,6 +78,7 @@ pub(super) async fn accept(
 
 struct Launch {
     shared: Arc<Shared>,
+    ledger: Option<OfferLedger>,
     driver: SchedulerHandle,
     offer_ids: Vec<OfferId>,
     operations: Vec<offer::Operation>,
@@ -85,10 +92,12 @@ impl Launch {
         if !tasks.is_empty() {
             self.shared.staged(tasks, objection).await?;
         }
-        let queued = self
-            .driver
-            .accept_offers(self.offer_ids, self.operations, self.filters)
-            .await;
+        let (driver, offer_ids) = (&self.driver, self.offer_ids);
+        let (operations, filters) = (self.operations, self.filters);
+        let queued = match &self.ledger {
+            Some(ledger) => ledger.accept(driver, offer_ids, operations, filters).await,
+            None => driver.accept_offers(offer_ids, operations, filters).await,
+        };
         match queued {
             Ok(receipt) => {
                 self.shared.queued(&task_ids);

@@ -27,7 +27,7 @@ pub use store::{MemoryTaskStore, TaskChange, TaskStore};
 pub use table::{TaskCounts, Tasks};
 pub use watch::TaskWatch;
 
-use super::Observer;
+use super::{Observer, OfferLedger};
 use crate::error::Result;
 use crate::proto::{AgentId, Filters, FrameworkId, OfferId, TaskId, TaskInfo, TaskStatus, offer};
 use crate::scheduler::SchedulerHandle;
@@ -180,7 +180,18 @@ impl TaskTracker {
         operations: Vec<offer::Operation>,
         filters: Filters,
     ) -> Result<LaunchReceipt> {
-        launch::accept(&self.shared, driver, offer_ids, operations, filters).await
+        let call = (offer_ids, operations, filters);
+        launch::accept(&self.shared, None, driver, call).await
+    }
+
+    /// The same, on offers of `ledger`.
+    pub(super) async fn accept_offers_of(
+        &self,
+        ledger: &OfferLedger,
+        driver: &SchedulerHandle,
+        call: launch::Accept,
+    ) -> Result<LaunchReceipt> {
+        launch::accept(&self.shared, Some(ledger), driver, call).await
     }
 
     /// A copy of all that is known now. Cheap for thousands of tasks, but [`inspect`](Self::inspect) copies nothing.
