@@ -323,7 +323,7 @@ fn subscribed() -> Vec<u8> {
     };
     let event = Event {
         r#type: Some(event::Type::Subscribed as i32),
-        subscribed: Some(subscribed),
+        subscribed: Some(Box::new(subscribed)),
         ..Event::default()
     };
     let mut record = BytesMut::new();

@@ -216,8 +216,8 @@ pub(super) fn read_body<M: ApiCall>(
     let read = codec::decode(content_type, body.clone());
     match read {
         // Protobuf's generated types do not know what is required.
-        Ok(call) if content_type != ContentType::Protobuf => Ok(call),
-        Ok(call) if SCHEMA.is_complete(M::NAME, body) => Ok(call),
+        Ok(call) if content_type != ContentType::Protobuf => Ok(*call),
+        Ok(call) if SCHEMA.is_complete(M::NAME, body) => Ok(*call),
         Ok(_) => Err(Reply::bad_request(unreadable(wording))),
         Err(error) => {
             let error: crate::Error = error;
