@@ -102,7 +102,8 @@ pub(crate) fn decode<M: WireMessage>(content_type: ContentType, record: Bytes) -
     match content_type {
         ContentType::Protobuf => {
             let mut message = Box::<M>::default();
-            match message.merge(record) {
+            // From a slice, so that its bytes are copied: else a status that is kept would keep all that was read with it.
+            match message.merge(&record[..]) {
                 Ok(()) => Ok(message),
                 Err(error) => Err(failed("protobuf", error.into())),
             }

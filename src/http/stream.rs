@@ -17,7 +17,7 @@ use super::body::{Body, MAX_HEAD, Part, framing};
 use super::client::STREAM_ID;
 use super::connect::Duplex;
 
-const MAX_HEADERS: usize = 64;
+const MAX_HEADERS: usize = 100;
 
 /// Bytes that are read at a time, if so many are there; pieces of them live as long as what they were decoded to.
 const READ: usize = 64 * 1024;

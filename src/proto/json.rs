@@ -20,7 +20,7 @@ mod object;
 #[cfg(test)]
 mod tests;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 
 /// Reads a message from JSON as Mesos writes it: nothing but white space may follow it.
 pub(crate) fn from_json<M: DeserializeOwned>(text: &[u8]) -> Result<M, serde_json::Error> {
@@ -32,11 +32,8 @@ pub(crate) fn from_json<M: DeserializeOwned>(text: &[u8]) -> Result<M, serde_jso
 
 /// One look at the whole text is cheaper than one at each string in it.
 fn parse<M: DeserializeOwned>(text: &[u8]) -> Result<M, serde_json::Error> {
-    match std::str::from_utf8(text) {
-        Ok(text) => serde_json::from_str(text),
-        // Says where.
-        Err(_) => serde_json::from_slice(text),
-    }
+    let text = std::str::from_utf8(text).map_err(serde_json::Error::custom)?;
+    serde_json::from_str(text)
 }
 
 /// The numbers that Mesos may write and JSON does not have.

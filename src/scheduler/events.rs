@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::identity::can_be_id;
 use crate::proto::scheduler::event::{self, Failure};
 use crate::proto::scheduler::{Call, Event};
-use crate::proto::{FrameworkId, OperationStatus, TaskStatus};
+use crate::proto::{FrameworkId, OperationStatus};
 
 impl StreamEvent for Event {
     fn signal(&self) -> Signal {
@@ -70,9 +70,8 @@ impl Handler for SchedulerHandler {
                 if let Some(offers) = event.offers.take() {
                     drop(event);
                     self.offers(offers).await;
-                } else if let Some(update) = event.update.take() {
-                    drop(event);
-                    self.told_status(update.status).await;
+                } else if event.update.is_some() {
+                    self.update(event, true).await;
                 } else {
                     Box::pin(self.event(event)).await;
                 }
@@ -92,10 +91,10 @@ impl SchedulerHandler {
             Item::Subscribed(event) => self.subscribed(event).await,
             Item::Lost => self.scheduler.disconnected(&self.handle).await,
             Item::Event(event) => self.event(event).await,
-            Item::MadeUp(mut event) => {
+            Item::MadeUp(event) => {
                 tracing::debug!(event = event.r#type().as_str_name(), "event made up");
-                match event.update.take() {
-                    Some(update) => self.status_update(update.status).await,
+                match event.update {
+                    Some(_) => self.update(event, false).await,
                     None => self.event(event).await,
                 }
             }
@@ -188,35 +187,41 @@ impl SchedulerHandler {
         }
     }
 
-    /// A status that the master has told.
-    async fn told_status(&mut self, status: TaskStatus) {
-        let task_id = status.task_id.clone();
-        self.status_update(status).await;
-        self.handle.core.protocol.told(&task_id);
-    }
-
-    async fn status_update(&mut self, status: TaskStatus) {
-        let acknowledgement = self.acknowledgement(|| calls::acknowledge(&status));
-        self.scheduler.status_update(&self.handle, status).await;
+    /// `is_told`: by the master.
+    async fn update(&mut self, mut event: Box<Event>, is_told: bool) {
+        let Some(update) = event.update.take() else {
+            return;
+        };
+        // The status is large: it is moved once, to whoever made the callback's future.
+        let (callback, task_id, acknowledgement) = {
+            let status = update.status;
+            let task_id = is_told.then(|| status.task_id.clone());
+            let acknowledgement = match self.acknowledgements {
+                Acknowledgements::Implicit => calls::acknowledge(&status).map(Box::new),
+                Acknowledgements::Explicit => None,
+            };
+            let callback = self.scheduler.status_update(&self.handle, status);
+            (callback, task_id, acknowledgement)
+        };
+        callback.await;
         if let Some(call) = acknowledgement {
             self.acknowledge(call).await;
+        }
+        if let Some(task_id) = task_id {
+            self.handle.core.protocol.told(&task_id);
         }
     }
 
     async fn operation_status_update(&mut self, status: OperationStatus) {
-        let acknowledgement = self.acknowledgement(|| calls::acknowledge_operation(&status));
+        let acknowledgement = match self.acknowledgements {
+            Acknowledgements::Implicit => calls::acknowledge_operation(&status).map(Box::new),
+            Acknowledgements::Explicit => None,
+        };
         self.scheduler
             .operation_status_update(&self.handle, status)
             .await;
         if let Some(call) = acknowledgement {
             self.acknowledge(call).await;
-        }
-    }
-
-    fn acknowledgement(&self, make: impl FnOnce() -> Option<Call>) -> Option<Box<Call>> {
-        match self.acknowledgements {
-            Acknowledgements::Implicit => make().map(Box::new),
-            Acknowledgements::Explicit => None,
         }
     }
 
