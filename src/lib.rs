@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod address;
+mod at_hand;
 mod backoff;
 #[cfg(feature = "local")]
 pub mod builtin;

@@ -121,6 +121,18 @@ impl<P: Protocol> Link<P> {
     /// Answers the end of the link, with its error.
     async fn step(&mut self, step: Step<P::Event>) -> Option<Option<Error>> {
         match step {
+            Step::Event(event) => self.event(event).await,
+            step => Box::pin(self.seldom(step)).await,
+        }
+    }
+
+    /// Apart from the events, which come all the time and need a small future.
+    async fn seldom(&mut self, step: Step<P::Event>) -> Option<Option<Error>> {
+        // Of what came before, all is told that callbacks keep up with.
+        if self.is_up {
+            tokio::task::yield_now().await;
+        }
+        match step {
             Step::Connecting { to, lost } => {
                 tracing::debug!(peer = P::PEER, address = %to, "subscribing");
                 let state = ConnectionState::Connecting {
@@ -215,7 +227,7 @@ impl<P: Protocol> Link<P> {
         true
     }
 
-    async fn subscribed(&mut self, session: Session, event: P::Event) {
+    async fn subscribed(&mut self, session: Session, event: Box<P::Event>) {
         // What never reached the peer under the subscription before is told first.
         self.core.outbox.landed().await;
         self.generation = session.generation;
@@ -284,10 +296,17 @@ impl<P: Protocol> Link<P> {
 
     /// Queues an event. When there is no room for too long, the subscription is given up, for the peer would keep what
     /// is unread without bound (MESOS-7748).
-    async fn event(&mut self, event: P::Event) -> Option<Option<Error>> {
+    async fn event(&mut self, event: Box<P::Event>) -> Option<Option<Error>> {
         if !self.core.protocol.receive(&event) {
             return None;
         }
+        match self.core.events.try_push(event) {
+            Ok(()) => None,
+            Err(event) => Box::pin(self.push(event)).await,
+        }
+    }
+
+    async fn push(&mut self, event: Box<P::Event>) -> Option<Option<Error>> {
         let events = Arc::clone(&self.core.events);
         if P::EVENTS_OUTLIVE_SUBSCRIPTION {
             // Dropping one would lose what it tells: the stream waits, however long.

@@ -73,13 +73,21 @@ impl<P: Protocol> Core<P> {
     /// Queues a call, in the order in which these futures complete.
     pub(crate) async fn submit(
         &self,
-        call: P::Call,
+        call: impl Into<Box<P::Call>> + Send,
         terms: impl Into<Terms> + Send,
     ) -> Result<Receipt> {
         self.check_running()?;
         let receipt = self.outbox.submit(call, terms).await?;
         self.answer_calls();
         Ok(receipt)
+    }
+
+    /// Queues a call of the library's own, as [`submit`](Self::submit) does. Nobody is told what becomes of it.
+    pub(crate) async fn submit_unasked(&self, call: Box<P::Call>) -> Result<()> {
+        self.check_running()?;
+        self.outbox.submit_unasked(call).await?;
+        self.answer_calls();
+        Ok(())
     }
 
     /// Stops the driver with TEARDOWN, and answers the receipt of that call.

@@ -109,15 +109,26 @@ impl<P: Protocol> Outbox<P> {
     /// Cancel safe: a dropped future has queued nothing.
     pub(crate) async fn submit(
         &self,
-        call: P::Call,
+        call: impl Into<Box<P::Call>> + Send,
         terms: impl Into<Terms> + Send,
     ) -> Result<Receipt> {
-        let terms = terms.into();
+        let call = call.into();
+        let (promise, receipt) = Promise::with_receipt(P::name(&call));
+        self.queue(call, promise, terms.into()).await?;
+        Ok(receipt)
+    }
+
+    /// As [`submit`](Self::submit), under a subscription only; what becomes of the call is logged.
+    pub(crate) async fn submit_unasked(&self, call: Box<P::Call>) -> Result<()> {
+        let promise = Promise::unasked(P::name(&call));
+        self.queue(call, promise, Unsubscribed::Refuse.into()).await
+    }
+
+    async fn queue(&self, call: Box<P::Call>, promise: Promise, terms: Terms) -> Result<()> {
         let room = match Arc::clone(&self.room).try_acquire_owned() {
             Ok(room) => room,
-            Err(_) => self.room_for(terms.unsubscribed).await?,
+            Err(_) => Box::pin(self.room_for(terms.unsubscribed)).await?,
         };
-        let (promise, receipt) = Promise::with_receipt(P::name(&call));
         let mut state = self.lock();
         let now = Phase {
             subscribed: state.session.is_some(),
@@ -138,7 +149,7 @@ impl<P: Protocol> Outbox<P> {
         state.queue.push_back(Entry::new(call, promise, Some(room)));
         drop(state);
         self.wake.notify_one();
-        Ok(receipt)
+        Ok(())
     }
 
     async fn room_for(&self, unsubscribed: Unsubscribed) -> Result<OwnedSemaphorePermit> {
@@ -378,7 +389,7 @@ impl<P: Protocol> Outbox<P> {
                 continue;
             }
             body.clear();
-            match codec::encode_to(self.content_type, &entry.call, body) {
+            match codec::encode_to(self.content_type, &*entry.call, body) {
                 Ok(()) => return Some((entry, session)),
                 Err(error) => self.ended(entry, Outcome::NotSent(error)),
             }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
-
 use super::queue::Item;
 use crate::codec::WireMessage;
 use crate::error::{Error, Result};
@@ -115,13 +113,12 @@ pub(crate) enum Persistence {
 }
 
 /// Makes the user's callbacks.
-#[async_trait]
 pub(crate) trait Handler: Send + 'static {
     type Event: Send;
 
     /// One item, one callback (or none).
-    async fn handle(&mut self, item: Item<Self::Event>);
+    fn handle(&mut self, item: Item<Self::Event>) -> impl Future<Output = ()> + Send;
 
     /// The last callback.
-    async fn error(&mut self, error: &Error);
+    fn error(&mut self, error: &Error) -> impl Future<Output = ()> + Send;
 }

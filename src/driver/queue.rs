@@ -12,13 +12,13 @@ use crate::proto::FrameworkId;
 #[derive(Debug)]
 pub(crate) enum Item<E> {
     /// A subscription stands; its SUBSCRIBED event.
-    Subscribed(E),
+    Subscribed(Box<E>),
     /// It is lost.
     Lost,
     /// An event of the stream.
-    Event(E),
+    Event(Box<E>),
     /// An event made up here, for a call that never reached the peer.
-    MadeUp(E),
+    MadeUp(Box<E>),
     /// The framework of that id is no more; a new one takes its place.
     FrameworkRemoved(FrameworkId),
     /// There will be no further subscription.
@@ -72,33 +72,36 @@ impl<E> EventQueue<E> {
     /// Queues an event of the stream, waiting for room. On a closed queue it is dropped.
     ///
     /// Cancel safe only with its event: a dropped future has not queued it.
-    pub(crate) async fn push(&self, event: E) {
-        let mut waiting = Some(event);
-        loop {
-            let room = self.room.notified();
-            {
-                let mut state = self.lock();
-                if state.closed {
-                    return;
-                }
-                if state.events < self.capacity {
-                    state.events += 1;
-                    state.items.extend(waiting.take().map(Item::Event));
-                    drop(state);
-                    self.arrived.notify_one();
-                    return;
-                }
-            }
-            room.await;
+    pub(crate) async fn push(&self, event: impl Into<Box<E>>) {
+        let mut waiting = event.into();
+        while let Err(event) = self.try_push(waiting) {
+            waiting = event;
+            self.room.notified().await;
         }
     }
 
-    pub(crate) fn subscribed(&self, event: E) {
-        self.add(Item::Subscribed(event));
+    /// As [`push`](Self::push), if there is room; else answers the event.
+    pub(crate) fn try_push(&self, event: Box<E>) -> Result<(), Box<E>> {
+        let mut state = self.lock();
+        if state.closed {
+            return Ok(());
+        }
+        if state.events >= self.capacity {
+            return Err(event);
+        }
+        state.events += 1;
+        state.items.push_back(Item::Event(event));
+        drop(state);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    pub(crate) fn subscribed(&self, event: impl Into<Box<E>>) {
+        self.add(Item::Subscribed(event.into()));
     }
 
     pub(crate) fn made_up(&self, event: E) {
-        self.add(Item::MadeUp(event));
+        self.add(Item::MadeUp(Box::new(event)));
     }
 
     /// Of a framework that was never told of, nothing is told.
@@ -131,7 +134,8 @@ impl<E> EventQueue<E> {
             }
             None => state.items.push_back(Item::Lost),
         }
-        state.items.extend(made_up.into_iter().map(Item::MadeUp));
+        let made_up = made_up.into_iter().map(Box::new);
+        state.items.extend(made_up.map(Item::MadeUp));
         drop(state);
         self.arrived.notify_one();
         self.room.notify_one();
@@ -151,7 +155,6 @@ impl<E> EventQueue<E> {
     /// Cancel safe.
     pub(crate) async fn next(&self) -> Option<Item<E>> {
         loop {
-            let arrived = self.arrived.notified();
             {
                 let mut state = self.lock();
                 if state.closed {
@@ -159,14 +162,18 @@ impl<E> EventQueue<E> {
                 }
                 if let Some(item) = state.items.pop_front() {
                     if matches!(item, Item::Event(_)) {
+                        // Only a full queue is waited at.
+                        let was_full = state.events == self.capacity;
                         state.events -= 1;
                         drop(state);
-                        self.room.notify_one();
+                        if was_full {
+                            self.room.notify_one();
+                        }
                     }
                     return Some(item);
                 }
             }
-            arrived.await;
+            self.arrived.notified().await;
         }
     }
 
@@ -201,7 +208,7 @@ mod tests {
     async fn loss_drops_queued_events_and_tells_made_up_ones_after_it() {
         let queue = EventQueue::new(4);
         queue.subscribed(1);
-        assert!(matches!(queue.next().await, Some(Item::Subscribed(1))));
+        assert!(matches!(queue.next().await, Some(Item::Subscribed(event)) if *event == 1));
         queue.push(2).await;
         queue.lost(false, vec![3]);
         queue.subscribed(4);
@@ -248,9 +255,9 @@ mod tests {
         tokio::pin!(second);
         let limit = std::time::Duration::from_secs(1);
         assert!(tokio::time::timeout(limit, &mut second).await.is_err());
-        assert!(matches!(queue.next().await, Some(Item::Event(1))));
+        assert!(matches!(queue.next().await, Some(Item::Event(event)) if *event == 1));
         second.await;
-        assert!(matches!(queue.next().await, Some(Item::Event(2))));
+        assert!(matches!(queue.next().await, Some(Item::Event(event)) if *event == 2));
     }
 
     #[tokio::test]

@@ -1,7 +1,5 @@
 //! Event → callback.
 
-use async_trait::async_trait;
-
 use super::{Executor, ExecutorHandle};
 use crate::driver::{Handler, Item, Signal, Stop, StreamEvent};
 use crate::error::{Error, ErrorKind};
@@ -39,16 +37,15 @@ pub(super) struct ExecutorHandler {
     pub(super) is_registered: bool,
 }
 
-#[async_trait]
 impl Handler for ExecutorHandler {
     type Event = Event;
 
     async fn handle(&mut self, item: Item<Event>) {
         match item {
-            Item::Subscribed(event) => self.subscribed(event).await,
+            Item::Subscribed(event) => Box::pin(self.subscribed(event)).await,
             Item::Lost => self.executor.disconnected(&self.handle).await,
             Item::Event(event) | Item::MadeUp(event) => self.event(event).await,
-            Item::GaveUp(error) => self.shutdown(error).await,
+            Item::GaveUp(error) => Box::pin(self.shutdown(error)).await,
             // Executors live within a framework.
             Item::FrameworkRemoved(_) => {}
         }
@@ -60,7 +57,7 @@ impl Handler for ExecutorHandler {
 }
 
 impl ExecutorHandler {
-    async fn subscribed(&mut self, event: Event) {
+    async fn subscribed(&mut self, event: Box<Event>) {
         let Some(subscribed) = event.subscribed else {
             return;
         };
@@ -76,13 +73,13 @@ impl ExecutorHandler {
             .await;
     }
 
-    async fn event(&mut self, event: Event) {
+    async fn event(&mut self, event: Box<Event>) {
         let r#type = event.r#type();
         tracing::debug!(event = r#type.as_str_name(), "event");
         let (executor, handle) = (&mut self.executor, &self.handle);
         // First, for it may come where nothing else may, whatever it carries.
         if r#type == event::Type::Shutdown {
-            self.shutdown(None).await;
+            Box::pin(self.shutdown(None)).await;
         } else if let Some(launch) = event.launch {
             executor.launch_task(handle, launch.task).await;
         } else if let Some(group) = event.launch_group {

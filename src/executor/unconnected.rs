@@ -27,7 +27,7 @@ impl UnconnectedExecutor {
     pub(crate) fn connect(&self) {
         self.0.connect(&Event {
             r#type: Some(event::Type::Subscribed as i32),
-            subscribed: Some(event::Subscribed::default()),
+            subscribed: Some(Box::new(event::Subscribed::default())),
             ..Event::default()
         });
     }

@@ -1,4 +1,4 @@
-//! [`Transport`]: event streams over reqwest, calls over the pipeline.
+//! [`Transport`]: event streams and calls, each over connections of our own; over reqwest through proxies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,13 @@ use super::authority::{Authority, Credentials};
 use super::connect::{Connecting, Connector, Duplex};
 use super::one_by_one::OneByOne;
 use super::pipeline::{Head, MAX_ANSWER, Pipeline, Renewing, Way};
+use super::stream::Incoming;
 use super::tls::{Tls, TlsConfig};
 use super::{Answer, Calls, Opened, Opening, Reply, Request, Target, Transport, Undelivered};
 use crate::address::Address;
 use crate::error::{Error, ErrorKind, Result};
 
-const STREAM_ID: &str = "Mesos-Stream-Id";
+pub(super) const STREAM_ID: &str = "Mesos-Stream-Id";
 
 /// Probes of an idle connection, so that a peer that vanished is noticed where there are no heartbeats to watch.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
@@ -49,7 +50,8 @@ pub(crate) struct HttpClient {
 
 #[derive(Debug)]
 pub(super) struct Inner {
-    streams: reqwest::Client,
+    /// For event streams, where a proxy of the environment stands in between.
+    proxied: Option<reqwest::Client>,
     connector: Connector,
     config: HttpConfig,
     user_agent: HeaderValue,
@@ -82,14 +84,19 @@ impl HttpClient {
             let context = format!("user agent {:?} cannot be a header", config.user_agent);
             Error::new(ErrorKind::Config, context)
         })?;
-        let streams = built(streams(&config, &tls, &configured))?;
+        let proxied = match config.proxy_from_environment && is_proxy_in_environment() {
+            true => Some(built(streams(&config, &tls, &configured))?),
+            false => None,
+        };
         let connector = Connector {
             timeout: config.connect_timeout,
             keepalive: TCP_KEEPALIVE,
             tls,
+            #[cfg(test)]
+            names: None,
         };
         let inner = Inner {
-            streams,
+            proxied,
             connector,
             config,
             user_agent,
@@ -224,25 +231,78 @@ impl Inner {
     /// And the version of the credential that was sent.
     async fn open_stream(&self, to: &Address, request: &Request) -> Result<(Opened, Option<u64>)> {
         let (headers, credential) = self.headers(to, request.media_type, None)?;
-        let posted = self.streams.post(to.url(request.path)).headers(headers);
         let answered = async {
-            let response = posted.body(request.body.clone()).send().await;
-            let response = response.map_err(|error| exchange_failed(to, error))?;
-            let mut head = head(&response);
-            if head.status != 200 {
-                head.body = body_text(response).await;
-                return Ok::<_, Error>(Opened::Answer(head));
+            match &self.proxied {
+                Some(client) => open_proxied(client, to, request, headers).await,
+                None => self.open_own(to, request, &headers).await,
             }
-            let from = to.clone();
-            let chunks = response
-                .bytes_stream()
-                .map(move |chunk| chunk.map_err(|error| stream_failed(&from, error)));
-            Ok(Opened::Stream(head, Box::pin(chunks)))
         };
         let opened = tokio::time::timeout_at(request.deadline, answered).await;
         let late = |_| no_answer(to, "SUBSCRIBE", self.config.reply_timeout);
         Ok((opened.map_err(late)??, credential))
     }
+
+    async fn open_own(
+        &self,
+        to: &Address,
+        request: &Request,
+        headers: &HeaderMap,
+    ) -> Result<Opened> {
+        let mut posted = request_head(&to.url(request.path), headers);
+        posted.extend_from_slice(format!("{}\r\n\r\n", request.body.len()).as_bytes());
+        posted.extend_from_slice(&request.body);
+        let stream = self.connector.connect(to).await?;
+        let answered = Incoming::post(stream, &posted).await;
+        let (mut head, incoming) = answered.map_err(|error| {
+            let context = format!("connection to {to} broke");
+            Error::caused_by(ErrorKind::Connect, context, error)
+        })?;
+        if head.status != 200 {
+            head.body = incoming.text(MAX_ANSWER).await;
+            return Ok(Opened::Answer(head));
+        }
+        let from = to.clone();
+        let chunks = incoming.map(move |chunk| chunk.map_err(|error| stream_failed(&from, error)));
+        Ok(Opened::Stream(head, Box::pin(chunks)))
+    }
+}
+
+async fn open_proxied(
+    client: &reqwest::Client,
+    to: &Address,
+    request: &Request,
+    headers: HeaderMap,
+) -> Result<Opened> {
+    let posted = client.post(to.url(request.path)).headers(headers);
+    let response = posted.body(request.body.clone()).send().await;
+    let response = response.map_err(|error| exchange_failed(to, error))?;
+    let mut head = head(&response);
+    if head.status != 200 {
+        head.body = body_text(response).await;
+        return Ok(Opened::Answer(head));
+    }
+    let from = to.clone();
+    let chunks = response
+        .bytes_stream()
+        .map(move |chunk| chunk.map_err(|error| stream_failed(&from, error.without_url())));
+    Ok(Opened::Stream(head, Box::pin(chunks)))
+}
+
+/// What a request begins with, up to and without the number in `Content-Length`.
+fn request_head(url: &url::Url, headers: &HeaderMap) -> Vec<u8> {
+    let host = url.host_str().unwrap_or_default();
+    let mut head = format!("POST {} HTTP/1.1\r\nHost: {host}", url.path()).into_bytes();
+    if let Some(port) = url.port() {
+        head.extend_from_slice(format!(":{port}").as_bytes());
+    }
+    for (name, value) in headers {
+        head.extend_from_slice(b"\r\n");
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+    }
+    head.extend_from_slice(b"\r\nContent-Length: ");
+    head
 }
 
 impl Way for Arc<Inner> {
@@ -251,21 +311,8 @@ impl Way for Arc<Inner> {
     fn head(&self, to: &Address, target: &Target) -> Result<Head> {
         let (headers, credential) =
             self.headers(to, target.media_type, target.stream_id.as_deref())?;
-        let url = to.url(target.path);
-        let host = url.host_str().unwrap_or_default();
-        let mut head = format!("POST {} HTTP/1.1\r\nHost: {host}", url.path()).into_bytes();
-        if let Some(port) = url.port() {
-            head.extend_from_slice(format!(":{port}").as_bytes());
-        }
-        for (name, value) in &headers {
-            head.extend_from_slice(b"\r\n");
-            head.extend_from_slice(name.as_str().as_bytes());
-            head.extend_from_slice(b": ");
-            head.extend_from_slice(value.as_bytes());
-        }
-        head.extend_from_slice(b"\r\nContent-Length: ");
         Ok(Head {
-            bytes: head,
+            bytes: request_head(&to.url(target.path), &headers),
             credential,
         })
     }
@@ -372,9 +419,12 @@ fn exchange_failed(to: &Address, error: reqwest::Error) -> Error {
     Error::caused_by(kind, context, error.without_url())
 }
 
-fn stream_failed(from: &Address, error: reqwest::Error) -> Error {
+fn stream_failed(
+    from: &Address,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
     let context = format!("event stream from {from} broke");
-    Error::caused_by(ErrorKind::Connect, context, error.without_url())
+    Error::caused_by(ErrorKind::Connect, context, error)
 }
 
 #[cfg(test)]

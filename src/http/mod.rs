@@ -1,6 +1,7 @@
 //! HTTP: posts calls and opens event streams. Knows bytes and headers, no messages.
 
 mod authority;
+mod body;
 mod client;
 mod connect;
 mod credential;
@@ -9,6 +10,7 @@ pub(crate) mod fake;
 mod one_by_one;
 mod pipeline;
 mod reply;
+mod stream;
 mod tls;
 
 use std::future::Future;

@@ -244,8 +244,8 @@ pub(super) fn read_message<M: ApiCall>(
     let read = codec::decode(content_type, body.clone());
     let read = match read {
         // Protobuf's generated types do not know what is required.
-        Ok(call) if content_type != ContentType::Protobuf => Ok(call),
-        Ok(call) if SCHEMA.is_complete(M::NAME, body) => Ok(call),
+        Ok(call) if content_type != ContentType::Protobuf => Ok(*call),
+        Ok(call) if SCHEMA.is_complete(M::NAME, body) => Ok(*call),
         Ok(_) => Err(unreadable(wording)),
         Err(error) => {
             let error: crate::Error = error;

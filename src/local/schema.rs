@@ -270,7 +270,7 @@ mod tests {
         assert!(SCHEMA.is_complete(CALL, b"\x0a\x00\x0a\x03\x0a\x01x"));
         let mut whole = Call::default();
         whole.set_type(call::Type::Subscribe);
-        whole.subscribe = Some(call::Subscribe::default());
+        whole.subscribe = Some(Box::default());
         assert!(SCHEMA.is_complete(CALL, &whole.encode_to_vec()));
         assert!(!SCHEMA.is_complete("mesos.v1.executor.Call", b""));
     }

@@ -20,14 +20,20 @@ mod object;
 #[cfg(test)]
 mod tests;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 
 /// Reads a message from JSON as Mesos writes it: nothing but white space may follow it.
 pub(crate) fn from_json<M: DeserializeOwned>(text: &[u8]) -> Result<M, serde_json::Error> {
-    serde_json::from_slice(text).or_else(|error| match quote_bare_words(text) {
-        Some(quoted) => serde_json::from_slice(&quoted),
+    parse(text).or_else(|error| match quote_bare_words(text) {
+        Some(quoted) => parse(&quoted),
         None => Err(error),
     })
+}
+
+/// One look at the whole text is cheaper than one at each string in it.
+fn parse<M: DeserializeOwned>(text: &[u8]) -> Result<M, serde_json::Error> {
+    let text = std::str::from_utf8(text).map_err(serde_json::Error::custom)?;
+    serde_json::from_str(text)
 }
 
 /// The numbers that Mesos may write and JSON does not have.

@@ -175,7 +175,7 @@ mod tests {
         let mut disk = Resources::parse("disk(web):1").unwrap().to_protos();
         let mut volume = disk.remove(0);
         volume.scalar = Some(value::Scalar { value: megabytes });
-        volume.disk = Some(DiskInfo {
+        volume.disk = Some(Box::new(DiskInfo {
             persistence: Some(Persistence {
                 id: "data".to_owned(),
                 principal: None,
@@ -185,7 +185,7 @@ mod tests {
                 ..Default::default()
             }),
             ..Default::default()
-        });
+        }));
         volume
     }
 

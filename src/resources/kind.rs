@@ -17,7 +17,7 @@ pub(super) fn is_same_but_for_reservations(one: &Resource, other: &Resource) -> 
     one.name == other.name
         && one.r#type == other.r#type
         && one.allocation_info == other.allocation_info
-        && is_same_disk(one.disk.as_ref(), other.disk.as_ref())
+        && is_same_disk(one.disk.as_deref(), other.disk.as_deref())
         && one.revocable.is_some() == other.revocable.is_some()
         && one.provider_id == other.provider_id
         && one.shared.is_some() == other.shared.is_some()
@@ -94,7 +94,7 @@ pub(super) fn is_whole(kind: &Resource) -> bool {
 }
 
 pub(super) fn is_persistent_volume(kind: &Resource) -> bool {
-    kind.disk.as_ref().and_then(persistence_id).is_some()
+    kind.disk.as_deref().and_then(persistence_id).is_some()
 }
 
 pub(super) fn persistence_id(disk: &DiskInfo) -> Option<&str> {

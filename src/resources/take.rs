@@ -92,7 +92,7 @@ impl Picking<'_> {
         for id in &self.request.volumes {
             let mut entries = self.whole.entries.iter();
             let volume = entries.find(|entry| {
-                let disk = entry.kind.disk.as_ref();
+                let disk = entry.kind.disk.as_deref();
                 disk.and_then(kind::persistence_id) == Some(id) && !self.used.holds(entry)
             });
             match volume {

@@ -56,13 +56,13 @@ fn persistent_volumes_are_taken_as_a_whole() {
     let volume = |id: &str, megabytes: f64| {
         let mut disk = parsed("disk(web):1").to_protos().remove(0);
         disk.scalar = Some(value::Scalar { value: megabytes });
-        disk.disk = Some(proto::resource::DiskInfo {
+        disk.disk = Some(Box::new(proto::resource::DiskInfo {
             persistence: Some(proto::resource::disk_info::Persistence {
                 id: id.to_owned(),
                 principal: None,
             }),
             ..Default::default()
-        });
+        }));
         disk
     };
     let both = Resources::from_unchecked(&[volume("a", 4.0), volume("b", 4.0)]);
@@ -170,13 +170,13 @@ fn dynamic(role: &str) -> ReservationInfo {
 fn volume(id: &str, megabytes: f64) -> proto::Resource {
     let mut disk = parsed("disk(web):1").to_protos().remove(0);
     disk.scalar = Some(value::Scalar { value: megabytes });
-    disk.disk = Some(proto::resource::DiskInfo {
+    disk.disk = Some(Box::new(proto::resource::DiskInfo {
         persistence: Some(proto::resource::disk_info::Persistence {
             id: id.to_owned(),
             principal: None,
         }),
         ..Default::default()
-    });
+    }));
     disk
 }
 

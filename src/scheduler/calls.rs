@@ -214,7 +214,7 @@ pub(super) fn update_framework(
         offer_constraints,
     };
     Call {
-        update_framework: Some(update),
+        update_framework: Some(Box::new(update)),
         ..call(Type::UpdateFramework)
     }
 }

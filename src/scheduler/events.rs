@@ -1,7 +1,5 @@
 //! Event → callback.
 
-use async_trait::async_trait;
-
 use super::identity::{self, Identity};
 use super::{Scheduler, SchedulerHandle, calls};
 use crate::driver::{Handler, Item, Signal, StreamEvent, heartbeat_interval};
@@ -9,7 +7,7 @@ use crate::error::Error;
 use crate::identity::can_be_id;
 use crate::proto::scheduler::event::{self, Failure};
 use crate::proto::scheduler::{Call, Event};
-use crate::proto::{FrameworkId, OperationStatus, TaskStatus};
+use crate::proto::{FrameworkId, OperationStatus};
 
 impl StreamEvent for Event {
     fn signal(&self) -> Signal {
@@ -61,26 +59,24 @@ pub(super) struct SchedulerHandler {
     pub(super) identity: Identity,
 }
 
-#[async_trait]
 impl Handler for SchedulerHandler {
     type Event = Event;
 
+    /// The future stays small for what comes all the time.
     async fn handle(&mut self, item: Item<Event>) {
         match item {
-            Item::Subscribed(event) => self.subscribed(event).await,
-            Item::Lost => self.scheduler.disconnected(&self.handle).await,
-            Item::Event(event) => {
-                let update = event.update.as_ref();
-                let task_id = update.map(|update| update.status.task_id.clone());
-                self.event(event).await;
-                if let Some(task_id) = task_id {
-                    self.handle.core.protocol.told(&task_id);
+            Item::Event(mut event) => {
+                tracing::debug!(event = event.r#type().as_str_name(), "event");
+                if let Some(offers) = event.offers.take() {
+                    drop(event);
+                    self.offers(offers).await;
+                } else if event.update.is_some() {
+                    self.update(event, true).await;
+                } else {
+                    Box::pin(self.event(event)).await;
                 }
             }
-            Item::MadeUp(event) => self.event(event).await,
-            Item::FrameworkRemoved(id) => self.removed(id).await,
-            // A scheduler never gives up subscribing: an error ends the driver.
-            Item::GaveUp(_) => {}
+            seldom => Box::pin(self.seldom(seldom)).await,
         }
     }
 
@@ -90,7 +86,25 @@ impl Handler for SchedulerHandler {
 }
 
 impl SchedulerHandler {
-    async fn subscribed(&mut self, event: Event) {
+    async fn seldom(&mut self, item: Item<Event>) {
+        match item {
+            Item::Subscribed(event) => self.subscribed(event).await,
+            Item::Lost => self.scheduler.disconnected(&self.handle).await,
+            Item::Event(event) => self.event(event).await,
+            Item::MadeUp(event) => {
+                tracing::debug!(event = event.r#type().as_str_name(), "event made up");
+                match event.update {
+                    Some(_) => self.update(event, false).await,
+                    None => self.event(event).await,
+                }
+            }
+            Item::FrameworkRemoved(id) => self.removed(id).await,
+            // A scheduler never gives up subscribing: an error ends the driver.
+            Item::GaveUp(_) => {}
+        }
+    }
+
+    async fn subscribed(&mut self, event: Box<Event>) {
         let Some(subscribed) = event.subscribed else {
             return;
         };
@@ -123,17 +137,19 @@ impl SchedulerHandler {
         self.scheduler.framework_removed(&self.handle, id).await;
     }
 
-    async fn event(&mut self, event: Event) {
+    async fn offers(&mut self, offers: event::Offers) {
+        if !offers.offers.is_empty() {
+            self.scheduler
+                .resource_offers(&self.handle, offers.offers)
+                .await;
+        }
+    }
+
+    /// Any event but OFFERS and UPDATE.
+    async fn event(&mut self, event: Box<Event>) {
         let name = event.r#type().as_str_name();
-        tracing::debug!(event = name, "event");
         let (scheduler, handle) = (&mut self.scheduler, &self.handle);
-        if let Some(offers) = event.offers {
-            if !offers.offers.is_empty() {
-                scheduler.resource_offers(handle, offers.offers).await;
-            }
-        } else if let Some(update) = event.update {
-            self.status_update(update.status).await;
-        } else if let Some(rescind) = event.rescind {
+        if let Some(rescind) = event.rescind {
             scheduler.offer_rescinded(handle, rescind.offer_id).await;
         } else if let Some(message) = event.message {
             scheduler
@@ -171,31 +187,47 @@ impl SchedulerHandler {
         }
     }
 
-    async fn status_update(&mut self, status: TaskStatus) {
-        let acknowledgement = self.acknowledgement(|| calls::acknowledge(&status));
-        self.scheduler.status_update(&self.handle, status).await;
-        self.acknowledge(acknowledgement).await;
+    /// `is_told`: by the master.
+    async fn update(&mut self, mut event: Box<Event>, is_told: bool) {
+        let Some(update) = event.update.take() else {
+            return;
+        };
+        // The status is large: it is moved once, to whoever made the callback's future.
+        let (callback, task_id, acknowledgement) = {
+            let status = update.status;
+            let task_id = is_told.then(|| status.task_id.clone());
+            let acknowledgement = match self.acknowledgements {
+                Acknowledgements::Implicit => calls::acknowledge(&status).map(Box::new),
+                Acknowledgements::Explicit => None,
+            };
+            let callback = self.scheduler.status_update(&self.handle, status);
+            (callback, task_id, acknowledgement)
+        };
+        callback.await;
+        if let Some(call) = acknowledgement {
+            self.acknowledge(call).await;
+        }
+        if let Some(task_id) = task_id {
+            self.handle.core.protocol.told(&task_id);
+        }
     }
 
     async fn operation_status_update(&mut self, status: OperationStatus) {
-        let acknowledgement = self.acknowledgement(|| calls::acknowledge_operation(&status));
+        let acknowledgement = match self.acknowledgements {
+            Acknowledgements::Implicit => calls::acknowledge_operation(&status).map(Box::new),
+            Acknowledgements::Explicit => None,
+        };
         self.scheduler
             .operation_status_update(&self.handle, status)
             .await;
-        self.acknowledge(acknowledgement).await;
-    }
-
-    fn acknowledgement(&self, make: impl FnOnce() -> Option<Call>) -> Option<Call> {
-        match self.acknowledgements {
-            Acknowledgements::Implicit => make(),
-            Acknowledgements::Explicit => None,
+        if let Some(call) = acknowledgement {
+            self.acknowledge(call).await;
         }
     }
 
     /// Without a subscription or a running driver there is nobody to tell: the agent sends the update again.
-    async fn acknowledge(&mut self, acknowledgement: Option<Call>) {
-        let Some(call) = acknowledgement else { return };
-        if let Err(error) = self.handle.call(call).await {
+    async fn acknowledge(&mut self, call: Box<Call>) {
+        if let Err(error) = self.handle.core.submit_unasked(call).await {
             tracing::debug!(%error, "status update not acknowledged; it will come again");
         }
     }

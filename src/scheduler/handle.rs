@@ -387,7 +387,7 @@ impl SchedulerHandle {
             Some(Type::Teardown) => return self.core.teardown(),
             _ => Unsubscribed::Refuse,
         };
-        self.core.submit(call, unsubscribed).await
+        self.core.submit(Box::new(call), unsubscribed).await
     }
 
     fn check_update(&self, call: &Call) -> Result<()> {

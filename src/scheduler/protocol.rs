@@ -154,7 +154,7 @@ impl Protocol for SchedulerProtocol {
         Call {
             framework_id: state.framework.info.id.clone(),
             r#type: Some(Type::Subscribe as i32),
-            subscribe: Some(state.framework.subscribe()),
+            subscribe: Some(Box::new(state.framework.subscribe())),
             ..Call::default()
         }
     }
@@ -391,7 +391,7 @@ mod tests {
         };
         protocol.receive(&Event {
             r#type: Some(event::Type::Subscribed as i32),
-            subscribed: Some(subscribed),
+            subscribed: Some(Box::new(subscribed)),
             ..Event::default()
         });
         let again = protocol.subscribe();

@@ -36,7 +36,7 @@ impl UnconnectedScheduler {
         };
         self.0.connect(&Event {
             r#type: Some(event::Type::Subscribed as i32),
-            subscribed: Some(subscribed),
+            subscribed: Some(Box::new(subscribed)),
             ..Event::default()
         });
     }

@@ -19,6 +19,7 @@ pub(crate) use state::Limits;
 use state::{Action, Input, Machine};
 
 use crate::address::Address;
+use crate::at_hand::at_hand;
 use crate::codec::{self, ContentType, WireMessage};
 use crate::detector::Masters;
 use crate::error::{Error, ErrorKind, Result};
@@ -64,10 +65,10 @@ pub(crate) enum Step<E> {
     Subscribed {
         at: Address,
         stream_id: Option<Arc<str>>,
-        event: E,
+        event: Box<E>,
     },
     /// Any other event.
-    Event(E),
+    Event(Box<E>),
     /// Over for good.
     Ended(Error),
 }
@@ -168,6 +169,13 @@ impl<E: StreamEvent> Subscription<E> {
 
     /// The error is the detector's.
     async fn wait_for_input(&mut self) -> Result<Input> {
+        // As long as something has arrived, no clock is looked at.
+        let arrived = self
+            .io
+            .progress(self.wire, self.peer, self.machine.peer_address());
+        if let Some(input) = at_hand(arrived).await {
+            return Ok(input);
+        }
         let deadline = self.machine.deadline();
         tokio::select! {
             // What has arrived is read before silence is judged.
@@ -182,8 +190,7 @@ impl<E: StreamEvent> Subscription<E> {
         }
     }
 
-    fn tell(&mut self, event: E, subscribe: Subscribe<'_>) -> Option<Step<E>> {
-        let now = Instant::now();
+    fn tell(&mut self, event: Box<E>, subscribe: Subscribe<'_>) -> Option<Step<E>> {
         match event.signal() {
             Signal::Event if !self.machine.is_subscribed() => {
                 self.broken("an event came before SUBSCRIBED", subscribe)
@@ -201,7 +208,7 @@ impl<E: StreamEvent> Subscription<E> {
                     heartbeat,
                     master_id,
                 };
-                self.machine.handle(stands, now);
+                self.machine.handle(stands, Instant::now());
                 let at = self.machine.peer_address()?.clone();
                 let stream_id = match &self.io {
                     Io::Reading { stream_id, .. } => stream_id.clone(),
@@ -216,7 +223,7 @@ impl<E: StreamEvent> Subscription<E> {
             Signal::Error { kind, message } => {
                 let context = format!("{} says: {message}", self.describe_peer());
                 let refused = Input::Refused(Error::new(kind, context));
-                let action = self.machine.handle(refused, now);
+                let action = self.machine.handle(refused, Instant::now());
                 self.act(action, subscribe)
             }
         }
@@ -280,7 +287,7 @@ impl Io {
     fn next_event<E: StreamEvent>(
         &mut self,
         content_type: ContentType,
-    ) -> Option<Result<E, Cause>> {
+    ) -> Option<Result<Box<E>, Cause>> {
         let Self::Reading { decoder, .. } = self else {
             return None;
         };

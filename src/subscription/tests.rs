@@ -92,7 +92,7 @@ fn subscribed_event() -> Event {
     };
     Event {
         r#type: Some(event::Type::Subscribed as i32),
-        subscribed: Some(subscribed),
+        subscribed: Some(Box::new(subscribed)),
         ..Event::default()
     }
 }
@@ -144,7 +144,7 @@ async fn events_of(content_type: ContentType, bytes: &Bytes, cuts: &[usize]) -> 
         let drain = async {
             loop {
                 match next(&mut subscription).await {
-                    Step::Subscribed { event, .. } | Step::Event(event) => told.push(event),
+                    Step::Subscribed { event, .. } | Step::Event(event) => told.push(*event),
                     other => panic!("no event: {other:?}"),
                 }
             }
@@ -257,7 +257,7 @@ async fn part_of_a_record_is_a_sign_of_life() {
         stream
     });
     let step = subscription.next(&mut || Ok(Bytes::new())).await;
-    assert!(matches!(step, Step::Event(event) if event == message(b"slow")));
+    assert!(matches!(step, Step::Event(event) if *event == message(b"slow")));
     assert_eq!(begun.elapsed().as_secs(), 60 * whole.len() as u64);
     drip.await.unwrap();
 }
@@ -294,7 +294,7 @@ async fn good_records_before_a_broken_one_are_told_first() {
             Step::Subscribed { .. }
         ));
         assert!(
-            matches!(next(&mut subscription).await, Step::Event(event) if event == message(b"good"))
+            matches!(next(&mut subscription).await, Step::Event(event) if *event == message(b"good"))
         );
         let error = loss(&mut subscription).await;
         assert_eq!(error.kind(), ErrorKind::Protocol);
@@ -427,7 +427,7 @@ async fn an_error_event_ends_it_for_good() {
 #[tokio::test(start_paused = true)]
 async fn what_no_master_sends_loses_the_subscription() {
     let nameless = Event {
-        subscribed: Some(event::Subscribed::default()),
+        subscribed: Some(Box::new(event::Subscribed::default())),
         ..subscribed_event()
     };
     let empty = Event {

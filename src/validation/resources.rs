@@ -40,7 +40,7 @@ fn disk(resource: &Resource) -> Check {
         return Ok(());
     };
     let Some(persistence) = &disk.persistence else {
-        return match disk {
+        return match &**disk {
             DiskInfo {
                 volume: Some(_), ..
             } => Err("Non-persistent volume not supported".to_owned()),

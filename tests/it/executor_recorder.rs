@@ -291,7 +291,7 @@ pub fn subscribed() -> Event {
         container_id: None,
     };
     Event {
-        subscribed: Some(subscribed),
+        subscribed: Some(Box::new(subscribed)),
         ..event_of(event::Type::Subscribed)
     }
 }

@@ -294,7 +294,7 @@ pub fn subscribed(framework_id: &str, heartbeat_interval_seconds: Option<f64>) -
     };
     scheduler::Event {
         r#type: Some(event::Type::Subscribed as i32),
-        subscribed: Some(subscribed),
+        subscribed: Some(Box::new(subscribed)),
         ..Default::default()
     }
 }

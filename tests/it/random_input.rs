@@ -136,10 +136,10 @@ fn encoded() -> Vec<Vec<u8>> {
     }
     let mut subscribe = scheduler::Call::default();
     subscribe.set_type(scheduler::call::Type::Subscribe);
-    subscribe.subscribe = Some(scheduler::call::Subscribe {
+    subscribe.subscribe = Some(Box::new(scheduler::call::Subscribe {
         framework_info: info("random"),
         ..Default::default()
-    });
+    }));
     all.push(subscribe.encode_to_vec());
     let update = executor::Call {
         executor_id: "x".into(),

@@ -39,7 +39,7 @@ pub fn reserved(mut resource: Resource, role: &str) -> Resource {
 /// A persistent volume on disk that is reserved for `role`.
 pub fn volume(id: &str, megabytes: f64, role: &str) -> Resource {
     let mut volume = reserved(scalar("disk", megabytes), role);
-    volume.disk = Some(resource::DiskInfo {
+    volume.disk = Some(Box::new(resource::DiskInfo {
         persistence: Some(disk_info::Persistence {
             id: id.into(),
             principal: None,
@@ -50,7 +50,7 @@ pub fn volume(id: &str, megabytes: f64, role: &str) -> Resource {
             ..Volume::default()
         }),
         ..resource::DiskInfo::default()
-    });
+    }));
     volume
 }
 

@@ -51,7 +51,7 @@ pub fn resource(text: &str) -> Resource {
         rest = &rest[end..];
         match mark {
             '(' => resource.reservations.push(reservation(inner)),
-            '[' => resource.disk = Some(disk(inner)),
+            '[' => resource.disk = Some(Box::new(disk(inner))),
             '!' => resource.revocable = Some(RevocableInfo {}),
             '*' => resource.shared = Some(SharedInfo {}),
             '%' => resource.provider_id = Some(inner.into()),

@@ -34,7 +34,7 @@ fn content(subscribe: &Incoming) -> Subscribe {
     let call = subscribe.scheduler_call();
     let content = call.subscribe.expect("content of SUBSCRIBE");
     assert_eq!(call.framework_id, content.framework_info.id);
-    content
+    *content
 }
 
 /// Ends the stream; the next SUBSCRIBE, unanswered.

@@ -68,13 +68,7 @@ async fn no_secret_is_logged_in_a_run() {
     cluster.shutdown().await;
     let text = written.text();
     // Else nothing would be shown by what is not there.
-    for sign in [
-        "call queued",
-        "mesos_framework",
-        "hyper",
-        "reqwest",
-        "somebody",
-    ] {
+    for sign in ["call queued", "mesos_framework", "somebody"] {
         assert!(text.contains(sign), "{sign} is missing");
     }
     is_clean(&written);
@@ -176,7 +170,7 @@ async fn no_secret_is_logged_in_runs_over_tls() {
     }
     cluster.shutdown().await;
     let text = written.text();
-    for sign in ["call queued", "another credential", "hyper", "reqwest"] {
+    for sign in ["call queued", "another credential"] {
         assert!(text.contains(sign), "{sign} is missing");
     }
 }

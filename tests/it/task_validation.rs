@@ -340,7 +340,7 @@ async fn a_task_and_its_executor_must_get_along() {
             "Executor uses invalid resources: Invalid DiskInfo: Persistent volumes cannot be created from unreserved resources",
             move |task| {
                 let mut disk = scalar("disk", 1.0);
-                disk.disk = Some(wrong_volume.clone());
+                disk.disk = Some(Box::new(wrong_volume.clone()));
                 executors(task, vec![disk]);
             },
         ),

@@ -12,7 +12,7 @@ use crate::error::Error;
 
 #[derive(Debug)]
 pub(super) struct Entry<C> {
-    pub(super) call: C,
+    pub(super) call: Box<C>,
     pub(super) promise: Promise,
     pub(super) bounces: u8,
     /// How long it is repeated for a peer that is not ready; set at its first such answer.
@@ -29,9 +29,13 @@ pub(super) struct Entry<C> {
 }
 
 impl<C> Entry<C> {
-    pub(super) fn new(call: C, promise: Promise, room: Option<OwnedSemaphorePermit>) -> Self {
+    pub(super) fn new(
+        call: impl Into<Box<C>>,
+        promise: Promise,
+        room: Option<OwnedSemaphorePermit>,
+    ) -> Self {
         Self {
-            call,
+            call: call.into(),
             promise,
             bounces: 0,
             repeat_until: None,

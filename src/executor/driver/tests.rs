@@ -92,7 +92,7 @@ async fn subscribed(peer: &mut FakePeer) -> ChunkSender {
         container_id: None,
     };
     let event = Event {
-        subscribed: Some(subscribed),
+        subscribed: Some(Box::new(subscribed)),
         ..event_of(event::Type::Subscribed)
     };
     send(&stream, &event).await;

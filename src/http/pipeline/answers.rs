@@ -2,13 +2,11 @@
 
 use std::mem::MaybeUninit;
 
-use httparse::{Header, ParserConfig, Response, Status};
+use httparse::{ParserConfig, Response, Status};
 use thiserror::Error;
 
 use crate::http::Reply;
-
-/// Longest head, chunk header or trailer that is read, in bytes: Mesos's are about a hundred.
-pub(super) const MAX_HEAD: usize = 16 * 1024;
+use crate::http::body::{Body, MAX_HEAD, Part, framing};
 
 const MAX_HEADERS: usize = 64;
 
@@ -42,30 +40,16 @@ pub(super) struct Answers {
     is_last: bool,
     /// How many bytes of an unfinished line or head have been looked at.
     seen: usize,
+    /// The last head, if it was the whole of an answer: within a second, a peer writes the same one again and again.
+    usual: Vec<u8>,
+    usual_status: u16,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     #[default]
     Head,
-    /// So many bytes of the body are left.
-    Sized(u64),
-    /// A chunk's header is next.
-    ChunkHeader,
-    /// So many bytes of the chunk are left.
-    Chunk(u64),
-    /// The line end behind a chunk is next.
-    ChunkEnd,
-    /// Lines up to an empty one.
-    Trailer,
-    UntilClose,
-    Done,
-}
-
-/// What a head says of the body that follows.
-struct Framing {
-    body: State,
-    is_last: bool,
+    Body(Body),
 }
 
 impl Answers {
@@ -75,31 +59,21 @@ impl Answers {
         let mut used = 0;
         loop {
             let rest = &input[used..];
-            let step = match self.state {
+            let step = match &mut self.state {
                 State::Head => self.read_head(rest)?,
-                State::Done => return Ok((used, Some(self.take()))),
-                _ if rest.is_empty() => None,
-                State::Sized(left) => {
-                    let (step, left) = self.keep(rest, left);
-                    self.state = if left == 0 {
-                        State::Done
-                    } else {
-                        State::Sized(left)
-                    };
-                    Some(step)
-                }
-                State::Chunk(left) => {
-                    let (step, left) = self.keep(rest, left);
-                    self.state = if left == 0 {
-                        State::ChunkEnd
-                    } else {
-                        State::Chunk(left)
-                    };
-                    Some(step)
-                }
-                State::UntilClose => Some(self.keep(rest, u64::MAX).0),
-                State::ChunkHeader => self.read_chunk_header(rest),
-                State::ChunkEnd | State::Trailer => self.read_line(rest),
+                State::Body(Body::Done) => return Ok((used, Some(self.take()))),
+                State::Body(body) => match body.step(rest) {
+                    Part::Content(length) => {
+                        self.keep(&rest[..length]);
+                        Some(length)
+                    }
+                    Part::Framing(length) => Some(length),
+                    Part::Unfinished => None,
+                    Part::Odd => {
+                        self.give_up();
+                        Some(0)
+                    }
+                },
             };
             match step {
                 Some(step) => used += step,
@@ -136,18 +110,24 @@ impl Answers {
     /// The status counts; nothing behind it can be made out.
     fn give_up(&mut self) {
         self.is_last = true;
-        self.state = State::Done;
+        self.state = State::Body(Body::Done);
     }
 
-    fn keep(&mut self, rest: &[u8], left: u64) -> (usize, u64) {
-        let step = usize::try_from(left).map_or(rest.len(), |left| left.min(rest.len()));
-        let room = MAX_ANSWER.saturating_sub(self.body.len()).min(step);
-        self.body.extend_from_slice(&rest[..room]);
-        (step, left.saturating_sub(step as u64))
+    fn keep(&mut self, content: &[u8]) {
+        let room = MAX_ANSWER.saturating_sub(self.body.len());
+        self.body
+            .extend_from_slice(&content[..room.min(content.len())]);
     }
 
     /// A head that is not complete yet is looked at again only when another line has ended.
     fn read_head(&mut self, rest: &[u8]) -> Result<Option<usize>, DecodeError> {
+        if !self.usual.is_empty() && rest.starts_with(&self.usual) {
+            self.status = self.usual_status;
+            self.state = State::Body(Body::Done);
+            self.is_last = false;
+            self.seen = 0;
+            return Ok(Some(self.usual.len()));
+        }
         let is_new_line = rest[self.seen.min(rest.len())..].contains(&b'\n');
         self.seen = rest.len();
         if is_new_line {
@@ -159,6 +139,11 @@ impl Answers {
             if let Status::Complete(length) = parsed {
                 self.seen = 0;
                 self.begin(&response)?;
+                if self.state == State::Body(Body::Done) && !self.is_last {
+                    self.usual.clear();
+                    self.usual.extend_from_slice(&rest[..length]);
+                    self.usual_status = self.status;
+                }
                 return Ok(Some(length));
             }
         }
@@ -180,92 +165,10 @@ impl Answers {
         }
         let framing = framing(status, response.version == Some(0), response.headers);
         self.status = status;
-        self.state = framing.body;
+        self.state = State::Body(framing.body);
         self.is_last = framing.is_last;
         Ok(())
     }
-
-    fn read_chunk_header(&mut self, rest: &[u8]) -> Option<usize> {
-        match httparse::parse_chunk_size(rest) {
-            Ok(Status::Complete((length, 0))) => {
-                self.state = State::Trailer;
-                Some(length)
-            }
-            Ok(Status::Complete((length, size))) => {
-                self.state = State::Chunk(size);
-                Some(length)
-            }
-            Ok(Status::Partial) if rest.len() <= MAX_HEAD => None,
-            Ok(Status::Partial) | Err(_) => {
-                self.give_up();
-                Some(0)
-            }
-        }
-    }
-
-    fn read_line(&mut self, rest: &[u8]) -> Option<usize> {
-        let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
-            if rest.len() <= MAX_HEAD {
-                return None;
-            }
-            self.give_up();
-            return Some(0);
-        };
-        let is_empty = matches!(&rest[..end], b"" | b"\r");
-        match (self.state, is_empty) {
-            (State::Trailer, true) => self.state = State::Done,
-            (State::Trailer, false) => {}
-            (_, true) => self.state = State::ChunkHeader,
-            (_, false) => self.give_up(),
-        }
-        Some(end + 1)
-    }
-}
-
-/// RFC 9112, sections 6.3 and 9.3. What contradicts itself ends the connection, so that nothing can be smuggled in.
-fn framing(status: u16, is_old: bool, headers: &[Header<'_>]) -> Framing {
-    let (mut length, mut coding) = (None, None);
-    let (mut closes, mut stays, mut is_odd) = (false, false, false);
-    for header in headers {
-        if header.name.eq_ignore_ascii_case("content-length") {
-            let given = content_length(header.value);
-            is_odd |= given.is_none() || (length.is_some() && length != given);
-            length = given;
-        } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
-            is_odd |= coding.is_some();
-            coding = Some(header.value.trim_ascii());
-        } else if header.name.eq_ignore_ascii_case("connection") {
-            for option in header.value.split(|byte| *byte == b',') {
-                closes |= option.trim_ascii().eq_ignore_ascii_case(b"close");
-                stays |= option.trim_ascii().eq_ignore_ascii_case(b"keep-alive");
-            }
-        }
-    }
-    let is_last = closes || (is_old && !stays);
-    let of = |body, is_last| Framing { body, is_last };
-    match (coding, length) {
-        _ if matches!(status, 204 | 304) => of(State::Done, is_last || is_odd),
-        _ if is_odd => of(State::Done, true),
-        (Some(coding), length) if coding.eq_ignore_ascii_case(b"chunked") => {
-            of(State::ChunkHeader, is_last || length.is_some() || is_old)
-        }
-        (Some(_), _) => of(State::Done, true),
-        (None, Some(0)) => of(State::Done, is_last),
-        (None, Some(length)) => of(State::Sized(length), is_last),
-        (None, None) => of(State::UntilClose, true),
-    }
-}
-
-/// A number, or a list of the same one.
-fn content_length(value: &[u8]) -> Option<u64> {
-    let mut numbers = value.split(|byte| *byte == b',').map(|part| {
-        let digits = part.trim_ascii();
-        let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-        let text = std::str::from_utf8(digits).ok().filter(|_| is_number)?;
-        text.parse::<u64>().ok()
-    });
-    let first = numbers.next()??;
-    numbers.all(|number| number == Some(first)).then_some(first)
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::ReadBuf;
 
-use super::answers::{Answered, Answers, MAX_HEAD};
+use super::answers::{Answered, Answers};
 use super::{Duplex, Outgoing};
 use crate::http::Reply;
+use crate::http::body::MAX_HEAD;
 
 /// Bytes read at a time; a head or a line must fit in.
 const INPUT: usize = 2 * MAX_HEAD;

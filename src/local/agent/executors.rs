@@ -85,7 +85,7 @@ impl Agent {
             return;
         }
         let mut subscribed = event(event::Type::Subscribed);
-        subscribed.subscribed = Some(event::Subscribed {
+        subscribed.subscribed = Some(Box::new(event::Subscribed {
             executor_info: executor.info.clone(),
             framework_info,
             agent_info,
@@ -93,7 +93,7 @@ impl Agent {
                 value: executor.container_id.clone(),
                 parent: None,
             }),
-        });
+        }));
         log::event(executor_id, &subscribed);
         stream.send(&subscribed);
         executor.stream = Some(stream);

@@ -187,13 +187,13 @@ mod tests {
             .unwrap()
             .to_protos()
             .remove(0);
-        volume.disk = Some(DiskInfo {
+        volume.disk = Some(Box::new(DiskInfo {
             persistence: Some(Persistence {
                 id: "data".to_owned(),
                 principal: None,
             }),
             ..Default::default()
-        });
+        }));
         let found = path(Path::new("agent"), &volume);
         let expected = PathBuf::from("agent/volumes/roles/a b/data");
         assert_eq!(found, Some(expected));

@@ -56,7 +56,7 @@ impl Master {
             }
             call::Type::UpdateFramework => {
                 let call = call.update_framework.unwrap_or_default();
-                return self.update_framework(framework_id, call);
+                return self.update_framework(framework_id, *call);
             }
             call::Type::AcknowledgeOperationStatus => {
                 let call = call.acknowledge_operation_status.unwrap_or_default();

@@ -36,7 +36,7 @@ impl Master {
                     id: stream_id.clone(),
                     events,
                 };
-                self.subscribed(framework_id, subscribe, stream, constraints);
+                self.subscribed(framework_id, *subscribe, stream, constraints);
             }
             Err(why) => events.send(&error(why)),
         }
@@ -100,11 +100,11 @@ impl Master {
         }
         self.count_call(&framework_id, call::Type::Subscribe);
         let mut subscribed = event(event::Type::Subscribed);
-        subscribed.subscribed = Some(event::Subscribed {
+        subscribed.subscribed = Some(Box::new(event::Subscribed {
             framework_id: framework_id.clone(),
             heartbeat_interval_seconds: Some(self.config.heartbeat_interval.as_secs_f64()),
             master_info: Some(self.info.clone()),
-        });
+        }));
         log::event(&framework_id, &subscribed);
         let reader = Peer::Scheduler(framework_id.clone());
         stream.events.belongs_to(reader);

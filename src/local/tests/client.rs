@@ -194,10 +194,10 @@ pub(super) fn subscribe_call(info: &FrameworkInfo) -> Call {
     Call {
         framework_id: info.id.clone(),
         r#type: Some(call::Type::Subscribe.into()),
-        subscribe: Some(call::Subscribe {
+        subscribe: Some(Box::new(call::Subscribe {
             framework_info: info.clone(),
             ..Default::default()
-        }),
+        })),
         ..Default::default()
     }
 }

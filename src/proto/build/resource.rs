@@ -110,7 +110,7 @@ impl Resource {
         principal: Option<&str>,
     ) -> Self {
         let source = self.disk.and_then(|disk| disk.source);
-        self.disk = Some(DiskInfo {
+        self.disk = Some(Box::new(DiskInfo {
             persistence: Some(disk_info::Persistence {
                 id: id.into(),
                 principal: principal.map(str::to_owned),
@@ -121,7 +121,7 @@ impl Resource {
                 ..Volume::default()
             }),
             source,
-        });
+        }));
         self
     }
 

@@ -87,10 +87,10 @@ fn disk() -> impl Strategy<Value = Resource> {
     (sources, 1..50_i32).prop_map(|(source, size)| {
         let mut disk = volume("", f64::from(size));
         disk.reservations.clear();
-        disk.disk = Some(DiskInfo {
+        disk.disk = Some(Box::new(DiskInfo {
             source: Some(source),
             ..Default::default()
-        });
+        }));
         disk
     })
 }

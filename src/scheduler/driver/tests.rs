@@ -117,7 +117,7 @@ impl Rig {
         };
         let event = Event {
             r#type: Some(event::Type::Subscribed as i32),
-            subscribed: Some(subscribed),
+            subscribed: Some(Box::new(subscribed)),
             ..Event::default()
         };
         send(&stream, &event).await;

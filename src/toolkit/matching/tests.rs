@@ -572,13 +572,13 @@ fn shared_volumes_are_used_by_several() {
         .to_protos()
         .remove(0);
     volume.shared = Some(SharedInfo {});
-    volume.disk = Some(DiskInfo {
+    volume.disk = Some(Box::new(DiskInfo {
         persistence: Some(Persistence {
             id: "data".to_owned(),
             principal: None,
         }),
         ..Default::default()
-    });
+    }));
     let mut offer = offer("one", "r1", "a", "cpus:1");
     offer.resources.push(volume);
     let needs = Needs::new(Request::new().cpus(0.25).volume("data"));

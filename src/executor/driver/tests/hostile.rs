@@ -218,7 +218,7 @@ async fn play(stream: ChunkSender, acts: Vec<Act>, last: Arc<Mutex<Option<TaskSt
 fn event(act: &Act, last: TaskStatus) -> Event {
     match act {
         Act::Subscribed => Event {
-            subscribed: Some(event::Subscribed::default()),
+            subscribed: Some(Box::new(event::Subscribed::default())),
             ..event_of(event::Type::Subscribed)
         },
         Act::Launch => launch(),

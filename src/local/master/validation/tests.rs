@@ -81,7 +81,7 @@ fn calls_name_what_they_lack() {
     });
     assert_eq!(of(&acknowledge), "Not a valid UUID");
     let mut subscribe = kind(part::Type::Subscribe);
-    subscribe.subscribe = Some(part::Subscribe::default());
+    subscribe.subscribe = Some(Box::default());
     assert_eq!(
         of(&subscribe),
         "'framework_id' differs from 'subscribe.framework_info.id'"

@@ -28,7 +28,7 @@ macro_rules! with_type {
 /// Whatever `record` is, it is a message or an error of the protocol; and a message goes on as it came.
 fn check<M: WireMessage + Debug>(_: &str, content_type: ContentType, record: &[u8]) {
     let message: M = match decode(content_type, Bytes::copy_from_slice(record)) {
-        Ok(message) => message,
+        Ok(message) => *message,
         Err(error) => return assert_eq!(error.kind(), ErrorKind::Protocol),
     };
     for other in [ContentType::Protobuf, ContentType::Json] {
@@ -42,7 +42,7 @@ fn check<M: WireMessage + Debug>(_: &str, content_type: ContentType, record: &[u
                 continue;
             }
         };
-        let back: M = decode(other, written.clone()).expect("what was written is read");
+        let back: M = *decode(other, written.clone()).expect("what was written is read");
         // By its bytes, for NaN is not equal to itself.
         assert_eq!(encode(other, &back).unwrap(), written);
     }
@@ -60,7 +60,7 @@ fn record(name: &str, seed: u64) -> Vec<u8> {
 }
 
 fn record_in_json<M: WireMessage>(name: &str, seed: u64) -> String {
-    let message: M = decode(ContentType::Protobuf, record(name, seed).into()).unwrap();
+    let message: M = *decode(ContentType::Protobuf, record(name, seed).into()).unwrap();
     let json = encode(ContentType::Json, &message).unwrap();
     String::from_utf8(json.to_vec()).unwrap()
 }

@@ -156,11 +156,11 @@ fn event_of(act: &Act) -> Event {
     };
     match act {
         Act::Subscribed(id) => Event {
-            subscribed: Some(event::Subscribed {
+            subscribed: Some(Box::new(event::Subscribed {
                 framework_id: (*id).into(),
                 heartbeat_interval_seconds: Some(15.0),
                 master_info: None,
-            }),
+            })),
             ..of(event::Type::Subscribed)
         },
         Act::Offer => Event {
