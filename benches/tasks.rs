@@ -44,7 +44,7 @@ fn main() {
         .build()
         .unwrap();
     if std::env::var_os(EXECUTOR).is_some() {
-        let mut driver = ExecutorDriver::builder(NoOp).build().unwrap();
+        let driver = ExecutorDriver::builder(NoOp).build().unwrap();
         runtime.block_on(driver.run()).unwrap();
         return;
     }

@@ -1,17 +1,16 @@
 //! Streams of realistic events, a master that writes one of them as fast as its socket takes it, and a scheduler that
 //! counts what comes of it.
 
+#[path = "../support/events.rs"]
+mod events;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use mesos_framework::proto::scheduler::{Event, event};
-use mesos_framework::proto::{
-    Address, AgentId, Attribute, ContainerId, ContainerStatus, ExecutorId, FrameworkInfo,
-    NetworkInfo, Offer, Resource, TaskState, TaskStatus, Url, network_info, resource, task_status,
-    value,
-};
+use mesos_framework::proto::scheduler::Event;
+use mesos_framework::proto::{AgentId, ExecutorId, FrameworkInfo, Offer, TaskStatus};
 use mesos_framework::{
     ContentType, Scheduler, SchedulerDriver, SchedulerHandle, async_trait, recordio,
 };
@@ -20,8 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-const MASTER: &str = "6b18a7fe-0e94-4350-8a63-fd119a563240";
-const OFFERS_PER_EVENT: usize = 10;
+use events::OFFERS_PER_EVENT;
 
 /// What a stream is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +50,12 @@ impl Workload {
     pub(crate) fn records(self, content_type: ContentType, events: usize) -> Vec<Bytes> {
         let mut records: Vec<_> = (0..events)
             .map(|number| match self {
-                Self::Offers => record(content_type, &offers(number)),
-                Self::Updates => record(content_type, &update(number)),
+                Self::Offers => record(content_type, &events::offers(number)),
+                Self::Updates => record(content_type, &events::update(number)),
             })
             .collect();
         if self == Self::Offers {
-            records.push(record(content_type, &update(events)));
+            records.push(record(content_type, &events::update(events)));
         }
         records
     }
@@ -67,133 +65,6 @@ fn record(content_type: ContentType, event: &Event) -> Bytes {
     match content_type {
         ContentType::Protobuf => event.encode_to_vec().into(),
         _ => serde_json::to_vec(event).unwrap().into(),
-    }
-}
-
-fn offers(number: usize) -> Event {
-    let offers = (0..OFFERS_PER_EVENT).map(|at| offer(number * OFFERS_PER_EVENT + at));
-    Event {
-        r#type: Some(event::Type::Offers as i32),
-        offers: Some(event::Offers {
-            offers: offers.collect(),
-        }),
-        ..Event::default()
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn offer(number: usize) -> Offer {
-    let agent = number % 500;
-    let hostname = format!("node-{agent:03}.rack-{:02}.dc1.example.com", agent % 40);
-    let ip = format!("10.{}.{}.17", agent % 40, agent % 250);
-    let address = Address {
-        hostname: Some(hostname.clone()),
-        ip: Some(ip),
-        port: 5051,
-    };
-    let allocation = || {
-        Some(resource::AllocationInfo {
-            role: Some("bench".into()),
-        })
-    };
-    let first = 31_000 + agent as u64;
-    let mut resources = vec![
-        Resource::scalar("cpus", 4.0 + (agent % 60) as f64),
-        Resource::scalar("mem", 8192.0 + 64.0 * agent as f64),
-        Resource::scalar("disk", 102_400.0 + agent as f64),
-        Resource::ranges("ports", [31_000..=first, first + 600..=first + 1000]),
-    ];
-    for resource in &mut resources {
-        resource.allocation_info = allocation();
-    }
-    Offer {
-        id: format!("{MASTER}-O{number:07}").into(),
-        framework_id: format!("{MASTER}-0007").into(),
-        agent_id: format!("{MASTER}-S{agent:03}").into(),
-        hostname,
-        url: Some(Url {
-            scheme: "http".into(),
-            address,
-            path: Some("/slave(1)".into()),
-            ..Url::default()
-        }),
-        resources,
-        attributes: vec![
-            text("rack", format!("rack-{:02}", agent % 40)),
-            text("zone", format!("dc1-{}", agent % 3)),
-            text("disk", "nvme".into()),
-        ],
-        allocation_info: allocation(),
-        ..Offer::default()
-    }
-}
-
-fn text(name: &str, value: String) -> Attribute {
-    Attribute {
-        name: name.into(),
-        r#type: value::Type::Text as i32,
-        text: Some(value::Text { value }),
-        ..Attribute::default()
-    }
-}
-
-fn update(number: usize) -> Event {
-    let mut uuid = [0xa1; 16];
-    uuid[8..].copy_from_slice(&(number as u64).to_be_bytes());
-    let network = NetworkInfo {
-        ip_addresses: vec![network_info::IpAddress {
-            ip_address: Some("10.12.34.56".into()),
-            ..network_info::IpAddress::default()
-        }],
-        ..NetworkInfo::default()
-    };
-    let container_id = ContainerId {
-        value: "0d1c2a52-77d7-4bb0-9f3a-cc2e5d3e9b11".into(),
-        ..ContainerId::default()
-    };
-    let status = TaskStatus {
-        task_id: format!("bench.web.task-{number:07}-3f0a8f7e").into(),
-        state: TaskState::TaskRunning as i32,
-        source: Some(task_status::Source::Executor as i32),
-        agent_id: Some(format!("{MASTER}-S123").into()),
-        executor_id: Some("bench-executor".into()),
-        timestamp: Some(1_795_347_499.950_828),
-        uuid: Some(Bytes::copy_from_slice(&uuid)),
-        container_status: Some(ContainerStatus {
-            container_id: Some(container_id),
-            network_infos: vec![network],
-            ..ContainerStatus::default()
-        }),
-        ..TaskStatus::default()
-    };
-    Event {
-        r#type: Some(event::Type::Update as i32),
-        update: Some(event::Update { status }),
-        ..Event::default()
-    }
-}
-
-fn subscribed() -> Event {
-    Event {
-        r#type: Some(event::Type::Subscribed as i32),
-        subscribed: Some(Box::new(event::Subscribed {
-            framework_id: format!("{MASTER}-0007").into(),
-            ..event::Subscribed::default()
-        })),
-        ..Event::default()
-    }
-}
-
-/// The last event.
-fn done() -> Event {
-    Event {
-        r#type: Some(event::Type::Message as i32),
-        message: Some(event::Message {
-            agent_id: "agent".into(),
-            executor_id: "executor".into(),
-            data: Bytes::from_static(b"done"),
-        }),
-        ..Event::default()
     }
 }
 
@@ -223,12 +94,12 @@ impl Master {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: {media_type}\r\nMesos-Stream-Id: stream\r\n\r\n"
         )
         .into_bytes();
-        chunk(&record(content_type, &subscribed()), &mut stream);
+        chunk(&record(content_type, &events::subscribed()), &mut stream);
         for record in &records {
             chunk(record, &mut stream);
         }
         let mut last = Vec::new();
-        chunk(&record(content_type, &done()), &mut last);
+        chunk(&record(content_type, &events::done()), &mut last);
         let calls = match workload {
             Workload::Offers => 1,
             Workload::Updates => events,

@@ -19,25 +19,23 @@
 
 #![allow(clippy::unwrap_used, reason = "a bench")]
 
+#[path = "../support/events.rs"]
+mod events;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
+use events::{DONE, MARK, MASTER, OFFERS_PER_EVENT};
 use mesos_framework::proto::scheduler::{Call, Event, call, event};
-use mesos_framework::proto::{
-    Address, Attribute, ContainerStatus, MasterInfo, NetworkInfo, Offer, Resource, TaskState,
-    TaskStatus, Url, network_info, resource, task_status, value,
-};
 use prost::Message;
 use serde_json::json;
 
-const OFFERS_PER_EVENT: usize = 10;
 const AGENTS: usize = 500;
 /// After SUBSCRIBED: interpreters have come up by then.
 const START: Duration = Duration::from_millis(200);
@@ -48,12 +46,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Written at once.
 const BATCH: usize = 256 * 1024;
-const MASTER: &str = "6b18a7fe-0e94-4350-8a63-fd119a563240";
-/// What each `uuid` begins with; its number follows.
-const MARK: [u8; 12] = *b"\xA1\xA2\xA3\xA4\xA5\xA6\xA7\xA8\xA9\xAA\xAB\xAC";
-/// Where a number of as many digits goes.
-const NUMBER: &str = "@@@@@@@@";
-const DONE: &[u8] = b"bench-done";
+/// What messages are made for whose numbers are written over: seven digits that are nothing else.
+const OWN: usize = 8_765_000;
 const DATE: &str = "Sun, 22 Nov 2026 11:42:28 GMT";
 
 type Failed = Box<dyn std::error::Error>;
@@ -111,7 +105,7 @@ impl Codec {
     }
 
     fn uuid(self, number: usize) -> Vec<u8> {
-        let uuid = [&MARK[..], &u32::try_from(number).unwrap().to_be_bytes()].concat();
+        let uuid = [MARK, (number as u64).to_be_bytes()].concat();
         match self {
             Self::Protobuf => uuid,
             Self::Json => BASE64.encode(uuid).into_bytes(),
@@ -120,18 +114,16 @@ impl Codec {
 
     /// The number of the `uuid` that stands in there.
     fn number(self, body: &[u8]) -> Option<usize> {
-        let (mark, length) = match self {
-            Self::Protobuf => (MARK.to_vec(), MARK.len() + 4),
-            Self::Json => (BASE64.encode(MARK).into_bytes(), 24),
-        };
-        let at = find(body, &mark)?;
-        let uuid = body.get(at..at + length)?;
         let uuid = match self {
-            Self::Protobuf => uuid.to_vec(),
-            Self::Json => BASE64.decode(uuid).ok()?,
+            Self::Protobuf => body.get(find(body, &MARK)?..)?.get(..16)?.to_vec(),
+            Self::Json => {
+                // Six bytes are eight characters.
+                let text = body.get(find(body, BASE64.encode(&MARK[..6]).as_bytes())?..)?;
+                BASE64.decode(text.get(..24)?).ok()?
+            }
         };
-        let number: [u8; 4] = uuid[MARK.len()..].try_into().ok()?;
-        Some(u32::from_be_bytes(number) as usize)
+        let number = uuid.get(MARK.len()..)?.try_into().ok()?;
+        usize::try_from(u64::from_be_bytes(number)).ok()
     }
 }
 
@@ -148,19 +140,24 @@ struct Template {
 }
 
 impl Template {
-    fn new<M: Message + serde::Serialize>(codec: Codec, message: &M) -> Self {
+    /// Of a message made for the number `own`.
+    fn new<M: Message + serde::Serialize>(codec: Codec, message: &M, own: usize) -> Self {
         let bytes = codec.encode(message);
         Self {
-            number: find(&bytes, NUMBER.as_bytes()).unwrap(),
-            uuid: find(&bytes, &codec.uuid(0)),
+            number: find(&bytes, own.to_string().as_bytes()).unwrap(),
+            uuid: find(&bytes, &codec.uuid(own)),
             bytes,
             codec,
         }
     }
 
+    fn update(codec: Codec) -> Self {
+        Self::new(codec, &events::update(OWN), OWN)
+    }
+
     fn write(&mut self, number: usize) -> &[u8] {
-        let digits = format!("{number:0width$}", width = NUMBER.len());
-        self.bytes[self.number..][..NUMBER.len()].copy_from_slice(digits.as_bytes());
+        let digits = format!("{number:07}");
+        self.bytes[self.number..][..digits.len()].copy_from_slice(digits.as_bytes());
         if let Some(at) = self.uuid {
             let uuid = self.codec.uuid(number);
             self.bytes[at..][..uuid.len()].copy_from_slice(&uuid);
@@ -169,157 +166,9 @@ impl Template {
     }
 }
 
-fn resource(name: &str, amount: f64) -> Resource {
-    Resource {
-        name: name.into(),
-        r#type: value::Type::Scalar as i32,
-        scalar: Some(value::Scalar { value: amount }),
-        allocation_info: Some(allocated()),
-        ..Resource::default()
-    }
-}
-
-fn allocated() -> resource::AllocationInfo {
-    resource::AllocationInfo {
-        role: Some("bench".into()),
-    }
-}
-
-fn attribute(name: &str, text: String) -> Attribute {
-    Attribute {
-        name: name.into(),
-        r#type: value::Type::Text as i32,
-        text: Some(value::Text { value: text }),
-        ..Attribute::default()
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "small numbers")]
-fn offer(agent: usize) -> Offer {
-    let hostname = format!("node-{agent:03}.rack-{:02}.dc1.example.com", agent % 40);
-    let range = |begin, end| value::Range { begin, end };
-    let agent_ports = agent as u64;
-    let ports = Resource {
-        name: "ports".into(),
-        r#type: value::Type::Ranges as i32,
-        ranges: Some(value::Ranges {
-            range: vec![
-                range(31_000, 31_000 + agent_ports),
-                range(31_600 + agent_ports, 32_000 + agent_ports),
-            ],
-        }),
-        allocation_info: Some(allocated()),
-        ..Resource::default()
-    };
-    let nvme = Attribute {
-        name: "nvme".into(),
-        r#type: value::Type::Scalar as i32,
-        scalar: Some(value::Scalar {
-            value: (agent % 4) as f64,
-        }),
-        ..Attribute::default()
-    };
-    Offer {
-        id: format!("{MASTER}-O{NUMBER}").into(),
-        framework_id: format!("{MASTER}-0007").into(),
-        agent_id: format!("{MASTER}-S{agent:03}").into(),
-        url: Some(Url {
-            scheme: "http".into(),
-            address: Address {
-                hostname: Some(hostname.clone()),
-                ip: Some(format!("10.{}.{}.17", agent % 40, agent % 250)),
-                port: 5051,
-            },
-            path: Some("/slave(1)".into()),
-            ..Url::default()
-        }),
-        hostname,
-        allocation_info: Some(allocated()),
-        resources: vec![
-            resource("cpus", (4 + agent % 60) as f64),
-            resource("mem", 8_192.0 + agent as f64 * 64.0),
-            resource("disk", 102_400.0 + agent as f64),
-            ports,
-        ],
-        attributes: vec![
-            attribute("rack", format!("rack-{:02}", agent % 40)),
-            attribute("zone", format!("dc1-{}", ["a", "b", "c"][agent % 3])),
-            nvme,
-        ],
-        ..Offer::default()
-    }
-}
-
-fn update(codec: Codec) -> Template {
-    let address = network_info::IpAddress {
-        ip_address: Some("10.12.34.56".into()),
-        ..network_info::IpAddress::default()
-    };
-    let network = NetworkInfo {
-        ip_addresses: vec![address],
-        ..NetworkInfo::default()
-    };
-    let container = ContainerStatus {
-        network_infos: vec![network],
-        container_id: Some("0d1c2a52-77d7-4bb0-9f3a-cc2e5d3e9b11".into()),
-        ..ContainerStatus::default()
-    };
-    let status = TaskStatus {
-        task_id: format!("bench.web.task-{NUMBER}-3f0a8f7e").into(),
-        state: TaskState::TaskRunning as i32,
-        source: Some(task_status::Source::Executor as i32),
-        agent_id: Some(format!("{MASTER}-S123").into()),
-        executor_id: Some("bench-executor".into()),
-        timestamp: Some(1_795_347_499.950_828),
-        uuid: Some(Codec::Protobuf.uuid(0).into()),
-        container_status: Some(container),
-        ..TaskStatus::default()
-    };
-    let event = Event {
-        r#type: Some(event::Type::Update as i32),
-        update: Some(event::Update { status }),
-        ..Event::default()
-    };
-    Template::new(codec, &event)
-}
-
-fn subscribed() -> Event {
-    Event {
-        r#type: Some(event::Type::Subscribed as i32),
-        subscribed: Some(
-            event::Subscribed {
-                framework_id: format!("{MASTER}-0007").into(),
-                heartbeat_interval_seconds: Some(HEARTBEAT.as_secs_f64()),
-                master_info: Some(MasterInfo {
-                    id: MASTER.into(),
-                    ip: 16_777_343,
-                    port: Some(5050),
-                    hostname: Some("localhost".into()),
-                    version: Some("1.11.0".into()),
-                    ..MasterInfo::default()
-                }),
-            }
-            .into(),
-        ),
-        ..Event::default()
-    }
-}
-
 fn heartbeat() -> Event {
     Event {
         r#type: Some(event::Type::Heartbeat as i32),
-        ..Event::default()
-    }
-}
-
-fn done() -> Event {
-    Event {
-        r#type: Some(event::Type::Message as i32),
-        message: Some(event::Message {
-            agent_id: format!("{MASTER}-S123").into(),
-            executor_id: "bench-executor".into(),
-            data: Bytes::from_static(DONE),
-        }),
         ..Event::default()
     }
 }
@@ -334,8 +183,8 @@ struct Offers {
 impl Offers {
     fn new(codec: Codec) -> Self {
         Self {
-            offers: (100..100 + AGENTS)
-                .map(|agent| Template::new(codec, &offer(agent)))
+            offers: (OWN..OWN + AGENTS)
+                .map(|own| Template::new(codec, &events::offer(own), own))
                 .collect(),
             codec,
             next: 0,
@@ -382,6 +231,8 @@ struct Seen {
     acknowledgements: usize,
     numbers: Vec<bool>,
     distinct: usize,
+    /// When the last of these came.
+    last: Option<Instant>,
 }
 
 /// What all connections share.
@@ -391,8 +242,24 @@ struct Master {
     delay: Duration,
     seen: Mutex<Seen>,
     /// Told when a `uuid` came for the first time.
-    acknowledged: Mutex<Option<Sender<Instant>>>,
-    report: Sender<serde_json::Value>,
+    acknowledged: Condvar,
+    report: SyncSender<serde_json::Value>,
+}
+
+impl Master {
+    /// When the last of so many different acknowledgements came.
+    fn wait(&self, count: usize) -> Result<Instant, Failed> {
+        let mut seen = self.seen.lock().unwrap();
+        while seen.distinct < count {
+            let before = seen.distinct;
+            let (now, _) = self.acknowledged.wait_timeout(seen, PATIENCE).unwrap();
+            if now.distinct == before {
+                return Err(format!("{before} of {count} acknowledgements, and then none").into());
+            }
+            seen = now;
+        }
+        Ok(seen.last.unwrap_or_else(Instant::now))
+    }
 }
 
 fn serve(mode: &str, number: usize, delay: Duration) -> Result<(), Failed> {
@@ -401,13 +268,13 @@ fn serve(mode: &str, number: usize, delay: Duration) -> Result<(), Failed> {
     }
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
-    let (report, reported) = mpsc::channel();
+    let (report, reported) = mpsc::sync_channel(1);
     let master = Arc::new(Master {
         mode: mode.into(),
         number,
         delay,
         seen: Mutex::default(),
-        acknowledged: Mutex::default(),
+        acknowledged: Condvar::new(),
         report,
     });
     let shared = Arc::clone(&master);
@@ -443,7 +310,7 @@ fn line(reader: &mut impl BufRead) -> Option<String> {
     }
 }
 
-fn request(mut reader: &mut impl BufRead) -> Option<Request> {
+fn request(reader: &mut impl BufRead) -> Option<Request> {
     let first = line(reader)?;
     let (mut length, mut is_chunked, mut codec) = (0, false, Codec::Json);
     loop {
@@ -482,7 +349,7 @@ fn request(mut reader: &mut impl BufRead) -> Option<Request> {
 /// Answers, late if that is wanted.
 struct Answers {
     stream: TcpStream,
-    late: Option<Sender<(Instant, Vec<u8>)>>,
+    late: Option<SyncSender<(Instant, Vec<u8>)>>,
     delay: Duration,
 }
 
@@ -490,7 +357,7 @@ impl Answers {
     fn new(stream: TcpStream, delay: Duration) -> Self {
         let late = (!delay.is_zero()).then(|| {
             let mut stream = stream.try_clone().unwrap();
-            let (sender, receiver) = mpsc::channel::<(Instant, Vec<u8>)>();
+            let (sender, receiver) = mpsc::sync_channel::<(Instant, Vec<u8>)>(100_000);
             thread::spawn(move || {
                 for (due, answer) in receiver {
                     thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -564,10 +431,9 @@ fn count(master: &Master, request: &Request) {
     }
     if !std::mem::replace(&mut seen.numbers[number], true) {
         seen.distinct += 1;
+        seen.last = Some(Instant::now());
         drop(seen);
-        if let Some(acknowledged) = &*master.acknowledged.lock().unwrap() {
-            let _ = acknowledged.send(Instant::now());
-        }
+        master.acknowledged.notify_one();
     }
 }
 
@@ -604,14 +470,12 @@ impl Stream<'_> {
 }
 
 fn events(socket: &TcpStream, master: &Master, codec: Codec) {
-    let (sender, acknowledged) = mpsc::channel();
-    *master.acknowledged.lock().unwrap() = Some(sender);
     let mut stream = Stream {
         socket,
         waiting: Vec::new(),
         bytes: 0,
     };
-    let result = run(&mut stream, master, codec, &acknowledged);
+    let result = run(&mut stream, master, codec);
     let mut report = result.unwrap_or_else(|error| json!({ "result": error.to_string() }));
     report["mode"] = master.mode.as_str().into();
     report["bytes"] = stream.bytes.into();
@@ -628,7 +492,6 @@ fn run(
     stream: &mut Stream<'_>,
     master: &Master,
     codec: Codec,
-    acknowledged: &Receiver<Instant>,
 ) -> Result<serde_json::Value, Failed> {
     let head = format!(
         "HTTP/1.1 200 OK\r\nDate: {DATE}\r\nTransfer-Encoding: chunked\r\nContent-Type: {}\r\n\
@@ -636,11 +499,11 @@ fn run(
         codec.media_type()
     );
     stream.waiting.extend_from_slice(head.as_bytes());
-    stream.push(&codec.encode(&subscribed()))?;
+    stream.push(&codec.encode(&events::subscribed()))?;
     stream.push(&codec.encode(&heartbeat()))?;
     stream.flush()?;
     thread::sleep(START);
-    let mut update = update(codec);
+    let mut update = Template::update(codec);
     let begun = Instant::now();
     let (mut awaited, mut latencies) = (0, Vec::new());
     match master.mode.as_str() {
@@ -665,7 +528,7 @@ fn run(
                 stream.push(event)?;
                 let written = Instant::now();
                 stream.flush()?;
-                latencies.push(acknowledged.recv_timeout(PATIENCE)?.duration_since(written));
+                latencies.push(master.wait(number + 1)?.duration_since(written));
                 thread::sleep(PAUSE);
             }
         }
@@ -680,11 +543,8 @@ fn run(
     }
     stream.flush()?;
     let written = begun.elapsed();
-    let mut last = Instant::now();
-    for _ in 0..awaited {
-        last = acknowledged.recv_timeout(PATIENCE)?;
-    }
-    stream.push(&codec.encode(&done()))?;
+    let last = master.wait(awaited)?;
+    stream.push(&codec.encode(&events::done()))?;
     stream.flush()?;
     // The client leaves, or has its time to.
     stream.socket.set_read_timeout(Some(PATIENCE))?;
@@ -793,11 +653,13 @@ fn post(master: SocketAddr, codec: Codec, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
+/// What an update of [`events::update`] is answered with.
 fn acknowledge(codec: Codec) -> Template {
+    let status = events::update(OWN).update.unwrap().status;
     let acknowledge = call::Acknowledge {
-        agent_id: format!("{MASTER}-S123").into(),
-        task_id: format!("bench.web.task-{NUMBER}-3f0a8f7e").into(),
-        uuid: Codec::Protobuf.uuid(0).into(),
+        agent_id: status.agent_id.unwrap(),
+        task_id: status.task_id,
+        uuid: status.uuid.unwrap(),
     };
     let call = Call {
         framework_id: Some(format!("{MASTER}-0007").into()),
@@ -805,5 +667,5 @@ fn acknowledge(codec: Codec) -> Template {
         acknowledge: Some(acknowledge),
         ..Call::default()
     };
-    Template::new(codec, &call)
+    Template::new(codec, &call, OWN)
 }

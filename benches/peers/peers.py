@@ -28,7 +28,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TASKS, PER_ACCEPT = 2000, 200
 # What each offers of a hundred thousand sums up to is the same.
-CPUS_PER_200_000 = 6_860_000
+CPUS_PER_200_000 = 6_540_000
 # Mode and number of the fake master, its delay in ms, what the client's environment has besides, and who takes no part.
 FIREHOSE = {
     "offers": ("offers", 20_000, 0, {}, ()),

@@ -269,7 +269,8 @@ fn read_odd_protobuf<M: ApiCall>(body: &[u8], wording: &Wording) -> Result<M, St
     let tidied = SCHEMA.tidied(M::NAME, body).map(Bytes::from);
     let tidied = tidied.filter(|tidied| SCHEMA.is_complete(M::NAME, tidied));
     let call = tidied.and_then(|tidied| codec::decode(ContentType::Protobuf, tidied).ok());
-    call.ok_or_else(|| unreadable(wording))
+    let call: Box<M> = call.ok_or_else(|| unreadable(wording))?;
+    Ok(*call)
 }
 
 /// What only Mesos's own parser takes, or why it does not.
