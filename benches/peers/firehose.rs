@@ -252,8 +252,8 @@ impl Master {
         let mut seen = self.seen.lock().unwrap();
         while seen.distinct < count {
             let before = seen.distinct;
-            let (now, _) = self.acknowledged.wait_timeout(seen, PATIENCE).unwrap();
-            if now.distinct == before {
+            let (now, waited) = self.acknowledged.wait_timeout(seen, PATIENCE).unwrap();
+            if now.distinct == before && waited.timed_out() {
                 return Err(format!("{before} of {count} acknowledgements, and then none").into());
             }
             seen = now;
