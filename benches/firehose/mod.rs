@@ -1,6 +1,8 @@
 //! Streams of realistic events, a master that writes one of them as fast as its socket takes it, and a scheduler that
 //! counts what comes of it.
 
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -304,7 +306,7 @@ fn request(input: &mut BytesMut) -> Option<bool> {
 
 /// What has come.
 #[derive(Debug, Default)]
-struct Counts {
+pub(crate) struct Counts {
     offers: usize,
     cpus: f64,
     updates: usize,
