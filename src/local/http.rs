@@ -213,7 +213,7 @@ pub(super) fn read_body<M: ApiCall>(
     wording: &Wording,
 ) -> Result<M, Reply> {
     let body = &request.body;
-    let read = codec::decode(content_type, body.clone());
+    let read = codec::decode(content_type, body);
     match read {
         // Protobuf's generated types do not know what is required.
         Ok(call) if content_type != ContentType::Protobuf => Ok(*call),
