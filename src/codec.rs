@@ -92,8 +92,9 @@ pub(crate) fn encode_to<M: WireMessage>(
 
 /// Reads one record; [`ErrorKind::Protocol`] if it is not such a message.
 ///
-/// Into a box, for it is large, and handed on several times.
-pub(crate) fn decode<M: WireMessage>(content_type: ContentType, record: Bytes) -> Result<Box<M>> {
+/// Into a box, for it is large, and handed on several times. Bytes in it are copied: else a status that is kept would keep
+/// all that was read with it.
+pub(crate) fn decode<M: WireMessage>(content_type: ContentType, record: &[u8]) -> Result<Box<M>> {
     let size = record.len();
     let failed = |what: &str, source: Box<dyn std::error::Error + Send + Sync>| {
         let context = format!("record of {size} bytes does not decode as {what}");
@@ -102,15 +103,14 @@ pub(crate) fn decode<M: WireMessage>(content_type: ContentType, record: Bytes) -
     match content_type {
         ContentType::Protobuf => {
             let mut message = Box::<M>::default();
-            // From a slice, so that its bytes are copied: else a status that is kept would keep all that was read with it.
-            match message.merge(&record[..]) {
+            match message.merge(record) {
                 Ok(()) => Ok(message),
                 Err(error) => Err(failed("protobuf", error.into())),
             }
         }
         #[cfg(feature = "json")]
         ContentType::Json => {
-            let message = crate::proto::from_json(&record).map(Box::new);
+            let message = crate::proto::from_json(record).map(Box::new);
             message.map_err(|error| failed("JSON", error.into()))
         }
     }

@@ -1,6 +1,8 @@
 //! Streams of realistic events, a master that writes one of them as fast as its socket takes it, and a scheduler that
 //! counts what comes of it.
 
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
 #[path = "../support/events.rs"]
 mod events;
 
@@ -175,7 +177,7 @@ fn request(input: &mut BytesMut) -> Option<bool> {
 
 /// What has come.
 #[derive(Debug, Default)]
-struct Counts {
+pub(crate) struct Counts {
     offers: usize,
     cpus: f64,
     updates: usize,

@@ -89,10 +89,6 @@ impl Connector {
         Err(failed)
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(clippy::unused_self, reason = "tests have names of their own")
-    )]
     async fn addresses(&self, host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
         #[cfg(test)]
         if let Some(names) = &self.names {

@@ -237,11 +237,11 @@ pub(super) fn read_body<M: ApiCall>(
 
 /// A call out of bytes.
 pub(super) fn read_message<M: ApiCall>(
-    body: &Bytes,
+    body: &[u8],
     content_type: ContentType,
     wording: &Wording,
 ) -> Result<M, Reply> {
-    let read = codec::decode(content_type, body.clone());
+    let read = codec::decode(content_type, body);
     let read = match read {
         // Protobuf's generated types do not know what is required.
         Ok(call) if content_type != ContentType::Protobuf => Ok(*call),
@@ -266,9 +266,9 @@ fn unreadable(wording: &Wording) -> String {
 
 /// What only Mesos's own library takes: values of another kind than their fields', which count for nothing.
 fn read_odd_protobuf<M: ApiCall>(body: &[u8], wording: &Wording) -> Result<M, String> {
-    let tidied = SCHEMA.tidied(M::NAME, body).map(Bytes::from);
+    let tidied = SCHEMA.tidied(M::NAME, body);
     let tidied = tidied.filter(|tidied| SCHEMA.is_complete(M::NAME, tidied));
-    let call = tidied.and_then(|tidied| codec::decode(ContentType::Protobuf, tidied).ok());
+    let call = tidied.and_then(|tidied| codec::decode(ContentType::Protobuf, &tidied).ok());
     let call: Box<M> = call.ok_or_else(|| unreadable(wording))?;
     Ok(*call)
 }

@@ -296,7 +296,7 @@ impl Io {
             Err(error) => return Some(Err(error.into())),
         };
         tracing::trace!(bytes = record.len(), "record");
-        Some(codec::decode(content_type, record).map_err(Into::into))
+        Some(codec::decode(content_type, &record).map_err(Into::into))
     }
 
     async fn progress(

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 500;
 
 /// Module, and the modules of this crate that it may use.
-const TABLE: [(&str, &[&str]); 19] = [
+const TABLE: [(&str, &[&str]); 20] = [
+    ("at_hand", &[]),
     ("error", &[]),
     ("backoff", &[]),
     ("proto", &[]),
@@ -20,11 +21,12 @@ const TABLE: [(&str, &[&str]); 19] = [
         "subscription",
         &[
             "http", "detector", "recordio", "codec", "backoff", "proto", "error", "address",
+            "at_hand",
         ],
     ),
     (
         "driver",
-        &["subscription", "http", "codec", "proto", "error"],
+        &["subscription", "http", "codec", "proto", "error", "at_hand"],
     ),
     ("scheduler", &["driver", "identity", "proto", "error"]),
     ("executor", &["driver", "identity", "proto", "error"]),

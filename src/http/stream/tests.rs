@@ -91,7 +91,7 @@ async fn what_is_cut_or_no_http_is_an_error() {
         ),
         (endless, io::ErrorKind::InvalidData),
     ] {
-        let error = post(split(&text, 4096)).await.err().expect("an error");
+        let error = post(split(&text, 4096)).await.expect_err("an error");
         assert_eq!(error.kind(), kind, "{text}: {error}");
     }
 }
