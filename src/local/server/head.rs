@@ -163,11 +163,10 @@ impl HeadDecoder {
             (BeforeTarget, _) => self.before_target(byte)?,
             (State::Target(place), _) => self.target_byte(place, byte)?,
             (State::Version(0), b' ') => State::Version(0),
-            (State::Version(letters), _) => match b"HTTP/".get(letters) {
-                Some(letter) if *letter == byte && letters == 4 => FirstMajor,
-                Some(letter) if *letter == byte => State::Version(letters + 1),
-                _ => return Err(HeadError),
-            },
+            (State::Version(0), b'H') => State::Version(1),
+            // Of `HTTP/`, only the first letter is looked at.
+            (State::Version(4), _) => FirstMajor,
+            (State::Version(letters @ 1..4), _) => State::Version(letters + 1),
             (FirstMajor, b'1'..=b'9') => {
                 self.major = u32::from(byte - b'0');
                 Major
@@ -404,6 +403,7 @@ mod tests {
     fn odd_heads_are_taken() {
         for text in [
             "GET /a\r\n\r\n",
+            "GET /a Hello1.1\r\n\r\n",
             "\r\nGET  /a  HTTP/9.9\n\n",
             "PROPFIND /a HTTP/1.1\r\nA b: \u{1}\r\n\r\n",
             "GET /a HTTP/1.1\r\nContent-Length: 2 1\r\n\r\n",
