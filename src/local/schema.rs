@@ -21,6 +21,9 @@ pub(super) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
         .unwrap_or_default()
 });
 
+/// How deep messages may stand in each other (`default_recursion_limit_` of protobuf's `coded_stream.h`).
+const MAX_DEPTH: usize = 100;
+
 /// Messages and enums by their full names.
 #[derive(Debug, Default)]
 pub(super) struct Schema {
@@ -159,11 +162,20 @@ impl Schema {
     /// what is no text is made one. `None` if the bytes are no message.
     pub(super) fn tidied(&self, name: &str, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut tidied = Vec::with_capacity(bytes.len());
-        self.tidy(self.message(name)?, bytes, &mut tidied)?;
+        self.tidy(self.message(name)?, bytes, &mut tidied, 0)?;
         Some(tidied)
     }
 
-    fn tidy(&self, message: &Message, mut bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    fn tidy(
+        &self,
+        message: &Message,
+        mut bytes: &[u8],
+        out: &mut Vec<u8>,
+        depth: usize,
+    ) -> Option<()> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
         while !bytes.is_empty() {
             let (number, wire) = decode_key(&mut bytes).ok()?;
             let value = take_value(number, wire, &mut bytes)?;
@@ -178,7 +190,7 @@ impl Schema {
             }
             let mut inner = Vec::new();
             match self.message_of(field) {
-                Some(own) => self.tidy(own, value, &mut inner)?,
+                Some(own) => self.tidy(own, value, &mut inner, depth + 1)?,
                 None if field.kind == Type::String => {
                     inner.extend_from_slice(String::from_utf8_lossy(value).as_bytes());
                 }
