@@ -178,9 +178,14 @@ impl Schema {
         }
         while !bytes.is_empty() {
             let (number, wire) = decode_key(&mut bytes).ok()?;
-            let value = take_value(number, wire, &mut bytes)?;
             let field = message.fields.iter().find(|field| field.number == number);
-            let Some(field) = field.filter(|field| field.may_be(wire)) else {
+            let field = field.filter(|field| field.may_be(wire));
+            let inner = field.and_then(|field| self.message_of(field));
+            let value = match inner {
+                Some(_) => take_rest_of_message(&mut bytes)?,
+                None => take_value(number, wire, &mut bytes)?,
+            };
+            let Some(field) = field else {
                 continue;
             };
             encode_key(number, wire, out);
@@ -188,16 +193,16 @@ impl Schema {
                 out.extend_from_slice(value);
                 continue;
             }
-            let mut inner = Vec::new();
-            match self.message_of(field) {
-                Some(own) => self.tidy(own, value, &mut inner, depth + 1)?,
+            let mut content = Vec::new();
+            match inner {
+                Some(own) => self.tidy(own, value, &mut content, depth + 1)?,
                 None if field.kind == Type::String => {
-                    inner.extend_from_slice(String::from_utf8_lossy(value).as_bytes());
+                    content.extend_from_slice(String::from_utf8_lossy(value).as_bytes());
                 }
-                None => inner.extend_from_slice(value),
+                None => content.extend_from_slice(value),
             }
-            encode_varint(inner.len().try_into().ok()?, out);
-            out.extend(inner);
+            encode_varint(content.len().try_into().ok()?, out);
+            out.extend(content);
         }
         Some(())
     }
@@ -253,6 +258,14 @@ pub(super) fn take_value<'a>(
         WireType::EndGroup => return None,
     };
     let (value, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some(value)
+}
+
+/// The bytes of a message with its length before it; if there are fewer, all there are.
+fn take_rest_of_message<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = usize::try_from(decode_varint(bytes).ok()?).unwrap_or(usize::MAX);
+    let (value, rest) = bytes.split_at(length.min(bytes.len()));
     *bytes = rest;
     Some(value)
 }

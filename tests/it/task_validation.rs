@@ -372,15 +372,11 @@ async fn a_task_and_its_executor_must_get_along() {
                 executor.r#type = Some(executor_info::Type::Custom as i32);
             },
         ),
-        // The type that is meant if none is said.
-        case(
-            "'ExecutorInfo.command' must be set for 'CUSTOM' executor",
-            |task| {
-                let executor = task.executor.as_mut().unwrap();
-                executor.command = None;
-                executor.r#type = None;
-            },
-        ),
+        case("'ExecutorInfo.command' must be set", |task| {
+            let executor = task.executor.as_mut().unwrap();
+            executor.command = None;
+            executor.r#type = None;
+        }),
         case("'ExecutorInfo.type' must be 'CUSTOM'", |task| {
             let executor = task.executor.as_mut().unwrap();
             executor.r#type = Some(executor_info::Type::Unknown as i32);
