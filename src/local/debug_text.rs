@@ -49,7 +49,7 @@ fn take_field<'a>(bytes: &mut &'a [u8]) -> Option<(u32, WireType, &'a [u8])> {
         return None;
     }
     let (number, wire) = decode_key(bytes).ok()?;
-    Some((number, wire, take_value(wire, bytes)?))
+    Some((number, wire, take_value(number, wire, bytes)?))
 }
 
 /// None for what is no value of the field: a number that its enum does not have.

@@ -5,13 +5,16 @@
 
 use serde_json::{Map, Number, Value};
 
-/// How deep values may stand in each other. Mesos has no limit but its stack.
+/// How deep values may stand in each other.
 const MAX_DEPTH: usize = 200;
 
 /// The value, or why there is none.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
     let mut reader = Reader::new(bytes);
     let Some(value) = reader.value(0) else {
+        if reader.is_out_of_range {
+            return Err("Value out of range".to_owned());
+        }
         let (line, near) = reader.rest();
         return Err(format!("syntax error at line {line} near: {near}"));
     };
@@ -39,6 +42,8 @@ struct Reader<'a> {
     last: Option<u8>,
     is_given_back: bool,
     line: usize,
+    /// Whether a number ended the reading that is none of a double's.
+    is_out_of_range: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -49,6 +54,7 @@ impl<'a> Reader<'a> {
             last: None,
             is_given_back: false,
             line: 1,
+            is_out_of_range: false,
         }
     }
 
@@ -96,15 +102,13 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, depth: usize) -> Option<Value> {
-        if depth > MAX_DEPTH {
-            return None;
-        }
         self.skip_space();
         match self.next() {
             Some(b'n') => self.word(b"ull", Value::Null),
             Some(b't') => self.word(b"rue", Value::Bool(true)),
             Some(b'f') => self.word(b"alse", Value::Bool(false)),
             Some(b'"') => self.string().map(Value::String),
+            Some(b'[' | b'{') if depth >= MAX_DEPTH => None,
             Some(b'[') => self.array(depth),
             Some(b'{') => self.object(depth),
             Some(b'0'..=b'9' | b'-') => {
@@ -238,7 +242,9 @@ impl<'a> Reader<'a> {
             return Some(whole.into());
         }
         // What Rust takes for a double and C does not, or the other way round, has other letters.
-        Number::from_f64(text.parse().ok()?).map(Value::Number)
+        let number = Number::from_f64(text.parse().ok()?);
+        self.is_out_of_range = number.is_none();
+        number.map(Value::Number)
     }
 }
 
@@ -282,8 +288,9 @@ mod tests {
             ),
             ("[1,2", near("")),
             ("\"\\x\"", near("\"")),
-            ("\"\\ud83d\"", near("")),
+            ("\"\\ud83d\"", near("\"")),
             ("1e x", near(" x")),
+            ("[1e999] x", "Value out of range".to_owned()),
             ("{} x", trailing(" x")),
             ("6ab", trailing("b")),
             (&"[".repeat(1000), near(&"[".repeat(1000 - MAX_DEPTH - 1))),

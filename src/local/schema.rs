@@ -21,6 +21,9 @@ pub(super) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
         .unwrap_or_default()
 });
 
+/// How deep messages may stand in each other (`default_recursion_limit_` of protobuf's `coded_stream.h`).
+const MAX_DEPTH: usize = 100;
+
 /// Messages and enums by their full names.
 #[derive(Debug, Default)]
 pub(super) struct Schema {
@@ -127,7 +130,7 @@ impl Schema {
         let mut parts: Vec<(&Message, u32, Cow<'_, [u8]>)> = Vec::new();
         while !bytes.is_empty() {
             let (number, wire) = decode_key(&mut bytes).ok()?;
-            let value = take_value(wire, &mut bytes)?;
+            let value = take_value(number, wire, &mut bytes)?;
             let Some(field) = message.fields.iter().find(|field| field.number == number) else {
                 continue;
             };
@@ -159,16 +162,30 @@ impl Schema {
     /// what is no text is made one. `None` if the bytes are no message.
     pub(super) fn tidied(&self, name: &str, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut tidied = Vec::with_capacity(bytes.len());
-        self.tidy(self.message(name)?, bytes, &mut tidied)?;
+        self.tidy(self.message(name)?, bytes, &mut tidied, 0)?;
         Some(tidied)
     }
 
-    fn tidy(&self, message: &Message, mut bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    fn tidy(
+        &self,
+        message: &Message,
+        mut bytes: &[u8],
+        out: &mut Vec<u8>,
+        depth: usize,
+    ) -> Option<()> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
         while !bytes.is_empty() {
             let (number, wire) = decode_key(&mut bytes).ok()?;
-            let value = take_value(wire, &mut bytes)?;
             let field = message.fields.iter().find(|field| field.number == number);
-            let Some(field) = field.filter(|field| field.may_be(wire)) else {
+            let field = field.filter(|field| field.may_be(wire));
+            let inner = field.and_then(|field| self.message_of(field));
+            let value = match inner {
+                Some(_) => take_rest_of_message(&mut bytes)?,
+                None => take_value(number, wire, &mut bytes)?,
+            };
+            let Some(field) = field else {
                 continue;
             };
             encode_key(number, wire, out);
@@ -176,16 +193,16 @@ impl Schema {
                 out.extend_from_slice(value);
                 continue;
             }
-            let mut inner = Vec::new();
-            match self.message_of(field) {
-                Some(own) => self.tidy(own, value, &mut inner)?,
+            let mut content = Vec::new();
+            match inner {
+                Some(own) => self.tidy(own, value, &mut content, depth + 1)?,
                 None if field.kind == Type::String => {
-                    inner.extend_from_slice(String::from_utf8_lossy(value).as_bytes());
+                    content.extend_from_slice(String::from_utf8_lossy(value).as_bytes());
                 }
-                None => inner.extend_from_slice(value),
+                None => content.extend_from_slice(value),
             }
-            encode_varint(inner.len().try_into().ok()?, out);
-            out.extend(inner);
+            encode_varint(content.len().try_into().ok()?, out);
+            out.extend(content);
         }
         Some(())
     }
@@ -226,14 +243,18 @@ impl Message {
     }
 }
 
-/// The bytes of one value, without the length before it.
-pub(super) fn take_value<'a>(wire: WireType, bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+/// The bytes of one value of field `number`, without the length before it.
+pub(super) fn take_value<'a>(
+    number: u32,
+    wire: WireType,
+    bytes: &mut &'a [u8],
+) -> Option<&'a [u8]> {
     let length = match wire {
         WireType::Varint => bytes.iter().position(|byte| byte & 0x80 == 0)? + 1,
         WireType::SixtyFourBit => 8,
         WireType::ThirtyTwoBit => 4,
         WireType::LengthDelimited => usize::try_from(decode_varint(bytes).ok()?).ok()?,
-        WireType::StartGroup => return take_group(bytes),
+        WireType::StartGroup => return take_group(number, bytes),
         WireType::EndGroup => return None,
     };
     let (value, rest) = bytes.split_at_checked(length)?;
@@ -241,50 +262,24 @@ pub(super) fn take_value<'a>(wire: WireType, bytes: &mut &'a [u8]) -> Option<&'a
     Some(value)
 }
 
-/// Skips a group, which no field of the schema is.
-fn take_group<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let mut depth = 1_u32;
-    while depth > 0 {
-        let (_, wire) = decode_key(bytes).ok()?;
+/// The bytes of a message with its length before it; if there are fewer, all there are.
+fn take_rest_of_message<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = usize::try_from(decode_varint(bytes).ok()?).unwrap_or(usize::MAX);
+    let (value, rest) = bytes.split_at(length.min(bytes.len()));
+    *bytes = rest;
+    Some(value)
+}
+
+/// Skips a group, which no field of the schema is: up to its own end.
+fn take_group<'a>(number: u32, bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let mut open = vec![number];
+    while let Some(innermost) = open.last().copied() {
+        let (number, wire) = decode_key(bytes).ok()?;
         match wire {
-            WireType::StartGroup => depth += 1,
-            WireType::EndGroup => depth -= 1,
-            _ => drop(take_value(wire, bytes)?),
+            WireType::StartGroup => open.push(number),
+            WireType::EndGroup if number == innermost => drop(open.pop()),
+            _ => drop(take_value(number, wire, bytes)?),
         }
     }
     Some(&[])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::proto::scheduler::{Call, call};
-
-    const CALL: &str = "mesos.v1.scheduler.Call";
-
-    #[test]
-    fn required_fields_are_looked_for_in_all_depths() {
-        assert!(SCHEMA.is_complete(CALL, b""));
-        // framework_id without its value; and with it, in a second piece.
-        assert!(!SCHEMA.is_complete(CALL, b"\x0a\x00"));
-        assert!(SCHEMA.is_complete(CALL, b"\x0a\x00\x0a\x03\x0a\x01x"));
-        let mut whole = Call::default();
-        whole.set_type(call::Type::Subscribe);
-        whole.subscribe = Some(Box::default());
-        assert!(SCHEMA.is_complete(CALL, &whole.encode_to_vec()));
-        assert!(!SCHEMA.is_complete("mesos.v1.executor.Call", b""));
-    }
-
-    #[test]
-    fn an_unknown_value_of_a_required_enum_is_none() {
-        let status = "mesos.v1.TaskStatus";
-        assert!(SCHEMA.is_complete(status, b"\x0a\x03\x0a\x01t\x10\x01"));
-        assert!(!SCHEMA.is_complete(status, b"\x0a\x03\x0a\x01t\x10\x7e"));
-    }
-
-    #[test]
-    fn groups_are_skipped() {
-        assert!(SCHEMA.is_complete(CALL, b"\xfb\x07\x08\x01\xfc\x07"));
-        assert!(!SCHEMA.is_complete(CALL, b"\xfb\x07\x08\x01"));
-    }
 }

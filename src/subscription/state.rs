@@ -166,7 +166,10 @@ impl Machine {
             Input::Failed(error) => self.failed(error, now),
             Input::Odd(error) => self.odd(error, now),
             Input::Refused(error) => self.end(error),
-            Input::StartOver(why) => self.wait(Some(why), now),
+            Input::StartOver(why) => {
+                self.odd_answers = 0;
+                self.wait(Some(why), now)
+            }
             Input::Subscribed {
                 heartbeat,
                 master_id,
@@ -519,6 +522,26 @@ mod tests {
                 }
                 other => panic!("{other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn odd_answers_are_counted_anew_when_it_starts_over() {
+        let now = Instant::now();
+        let mut machine = machine("a:1", now);
+        for _ in 1..=MAX_ODD_ANSWERS {
+            let due = machine.deadline().unwrap();
+            machine.handle(Input::Tick, due);
+            machine.handle(Input::Odd(error()), due);
+        }
+        assert!(matches!(machine.state, State::Ended));
+        machine.handle(Input::StartOver(error()), now);
+        for attempt in 1..=MAX_ODD_ANSWERS {
+            let due = machine.deadline().unwrap();
+            machine.handle(Input::Tick, due);
+            let action = machine.handle(Input::Odd(error()), due);
+            let is_last = attempt == MAX_ODD_ANSWERS;
+            assert_eq!(matches!(action, Action::End(_)), is_last, "{attempt}");
         }
     }
 

@@ -138,8 +138,10 @@ fn check_task(task: &TaskInfo, offers: &[Offer], known: &Told<'_>) -> Check {
         // The master fills these in.
         let own = known.framework_id.cloned().unwrap_or_default();
         executor.framework_id.get_or_insert(own);
-        let custom = crate::proto::executor_info::Type::Custom;
-        executor.r#type.get_or_insert(custom.into());
+        if executor.command.is_some() {
+            let custom = crate::proto::executor_info::Type::Custom;
+            executor.r#type.get_or_insert(custom.into());
+        }
     }
     Launching { known }.check_task(&task)
 }

@@ -319,6 +319,8 @@ impl Kit {
             "MESOS_CONFORMANCE",
             "MESOS_AGENTS",
             "MESOS_LOGS",
+            "MESOS_RANDOM_CASES",
+            "MESOS_RANDOM_SEED",
         ] {
             command.env_remove(name);
         }

@@ -164,6 +164,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.answer(incoming);
                 true
             }
+            // Who needs no body does not mind that it is broken.
+            Err(Broken::Body) if self.answer_early() => {
+                self.is_broken = true;
+                self.input.clear();
+                true
+            }
             Err(broken) => {
                 self.is_broken = true;
                 self.input.clear();

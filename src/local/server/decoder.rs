@@ -207,8 +207,12 @@ impl Decoder {
     }
 }
 
+/// What is no ASCII is a zero, for the parser's table ends there.
 fn digit(byte: u8) -> Option<u64> {
-    char::from(byte).to_digit(16).map(u64::from)
+    match byte {
+        0x80.. => Some(0),
+        _ => char::from(byte).to_digit(16).map(u64::from),
+    }
 }
 
 #[cfg(test)]

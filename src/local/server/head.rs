@@ -163,11 +163,10 @@ impl HeadDecoder {
             (BeforeTarget, _) => self.before_target(byte)?,
             (State::Target(place), _) => self.target_byte(place, byte)?,
             (State::Version(0), b' ') => State::Version(0),
-            (State::Version(letters), _) => match b"HTTP/".get(letters) {
-                Some(letter) if *letter == byte && letters == 4 => FirstMajor,
-                Some(letter) if *letter == byte => State::Version(letters + 1),
-                _ => return Err(HeadError),
-            },
+            (State::Version(0), b'H') => State::Version(1),
+            // Of `HTTP/`, only the first letter is looked at.
+            (State::Version(4), _) => FirstMajor,
+            (State::Version(letters @ 1..4), _) => State::Version(letters + 1),
             (FirstMajor, b'1'..=b'9') => {
                 self.major = u32::from(byte - b'0');
                 Major
@@ -211,6 +210,7 @@ impl HeadDecoder {
             (Value, b'\r') => ValueEnd,
             (Value, b'\n') | (ValueEnd, b'\n') => ValueEnded,
             (Value, _) => {
+                self.look_at(byte)?;
                 self.value.push(byte);
                 Value
             }
@@ -270,6 +270,36 @@ impl HeadDecoder {
                 let place = place.after(byte).ok_or(HeadError)?;
                 Ok(State::Target(place))
             }
+        }
+    }
+
+    /// What must not be in a value is refused only where the parser looks: behind the first byte, where it compares values
+    /// with what it knows, and at the byte behind that.
+    fn look_at(&self, byte: u8) -> Result<(), HeadError> {
+        let at = self.value.len();
+        let name = self.name.trim_ascii_end();
+        if name.eq_ignore_ascii_case(b"content-length") {
+            let is_right = byte.is_ascii_digit() || (byte == b' ' && at > 0);
+            return match is_right && self.length.is_none() {
+                true => Ok(()),
+                false => Err(HeadError),
+            };
+        }
+        if at == 0 || !byte.is_ascii_control() || byte == b'\t' {
+            return Ok(());
+        }
+        let own = [&b"connection"[..], b"proxy-connection"];
+        let is_compared = own.iter().any(|own| name.eq_ignore_ascii_case(own));
+        let mut last = 1;
+        if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            let both = self.value.iter().zip(b"chunked");
+            last += both
+                .take_while(|(own, known)| own.eq_ignore_ascii_case(known))
+                .count();
+        }
+        match is_compared || at <= last {
+            true => Err(HeadError),
+            false => Ok(()),
         }
     }
 
@@ -389,6 +419,10 @@ mod tests {
             "GET / HTTP/1.1\r\n: x\r\n\r\n",
             "GET / HTTP/1.1\r\n\u{e9}: x\r\n\r\n",
             "GET / HTTP/1.1\r\nX: a\rb\r\n\r\n",
+            "GET / HTTP/1.1\r\nX: a\u{1}\r\n\r\n",
+            "GET / HTTP/1.1\r\nTransfer-Encoding: chunke\u{1}\r\n\r\n",
+            "GET / HTTP/1.1\r\nConnection: x, y\u{1}\r\n\r\n",
+            "GET / HTTP/1.1\r\nContent-Length: x",
             "GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
             "GET / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n",
             "GET / HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n",
@@ -404,6 +438,8 @@ mod tests {
     fn odd_heads_are_taken() {
         for text in [
             "GET /a\r\n\r\n",
+            "GET /a Hello1.1\r\n\r\n",
+            "GET /a HTTP/1.1\r\nX: ab\u{1}\r\n\r\n",
             "\r\nGET  /a  HTTP/9.9\n\n",
             "PROPFIND /a HTTP/1.1\r\nA b: \u{1}\r\n\r\n",
             "GET /a HTTP/1.1\r\nContent-Length: 2 1\r\n\r\n",

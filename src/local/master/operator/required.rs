@@ -11,6 +11,7 @@ pub(super) fn missing(kind: call::Type, call: &Call) -> Option<&'static str> {
     let (is_present, name) = match kind {
         Type::Teardown => (call.teardown.is_some(), "teardown"),
         Type::GetMetrics => (call.get_metrics.is_some(), "get_metrics"),
+        Type::SetLoggingLevel => (call.set_logging_level.is_some(), "set_logging_level"),
         Type::ListFiles => (call.list_files.is_some(), "list_files"),
         Type::ReadFile => (call.read_file.is_some(), "read_file"),
         Type::ReserveResources => (call.reserve_resources.is_some(), "reserve_resources"),

@@ -151,6 +151,7 @@ impl Watched {
                 self.known = leader.iter().map(|(at, _)| parsed(*at)).collect();
             }
             Stimulus::Odd if is_attempt => self.odd_answers += 1,
+            Stimulus::StartOver => self.odd_answers = 0,
             _ => {}
         }
         let before = kind(&self.machine.state);
