@@ -143,7 +143,7 @@ async fn maintenance_of_a_machine_leaves_agents_on_other_machines_alone() {
         }
     }
     let agents: Vec<_> = asked.into_iter().map(|own| own.agent_id.unwrap()).collect();
-    assert_eq!(agents, [of_one.agent_id.clone()]);
+    assert_eq!(agents, std::slice::from_ref(&of_one.agent_id));
     framework.teardown().await;
     cluster.shutdown().await;
 }
