@@ -29,6 +29,9 @@ const ROLE: &str = "*";
 /// How long tasks may go on without this program.
 const FAILOVER: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// For how many commands room is looked for at once.
+const AT_A_TIME: usize = 1_000;
+
 const USAGE: &str = "\
 Usage: batch FILE [OPTION VALUE]...
 
@@ -73,7 +76,9 @@ impl Batch {
         let mut all = vec![Progress::default(); self.commands.len()];
         self.tools.tracker.inspect(|tasks| {
             for task in tasks.iter() {
-                let own = &mut all[command_of(&task.task_id)];
+                let Some(own) = all.get_mut(command_of(&task.task_id)) else {
+                    continue;
+                };
                 own.attempts += 1;
                 let states = [TaskState::TaskFailed, TaskState::TaskError];
                 own.failures += usize::from(states.contains(&task.state));
@@ -93,7 +98,7 @@ impl Batch {
     /// Launches what waits, wherever there is room for it.
     async fn launch(&self, driver: &SchedulerHandle, all: &[Progress]) {
         let waiting = (0..all.len()).filter(|at| all[*at].standing == Standing::Waiting);
-        let tasks = waiting.map(|at| {
+        let tasks = waiting.take(AT_A_TIME).map(|at| {
             let text = &self.commands[at];
             let task = TaskInfo::new(task_id(at, all[at].attempts), "", []).name(text);
             PendingTask::new(
@@ -145,8 +150,8 @@ impl Scheduler for Batch {
         // The tracker has stored it.
         let all = self.progress();
         let command = command_of(&status.task_id);
-        let newest = task_id(command, all[command].attempts - 1);
-        if status.state().is_live() && status.task_id != newest {
+        let attempts = all.get(command).map_or(0, |own| own.attempts);
+        if status.state().is_live() && status.task_id != task_id(command, attempts.max(1) - 1) {
             // The master had forgotten it, and another attempt has taken its place.
             let killer = self.tools.killer.clone();
             tokio::spawn(async move { killer.kill(status.task_id, status.agent_id).await });

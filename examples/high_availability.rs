@@ -4,7 +4,7 @@
 //!     cargo run --features zookeeper --example high_availability -- zk://10.0.0.9:2181/sleeper 10.0.0.5:5050
 //!
 //! Started twice or more, on as many hosts; also on an embedded cluster, that of the example `local_cluster`. The framework
-//! runs a number of tasks, each once, whoever leads.
+//! runs a number of tasks, each to its end and not again, whoever leads.
 //!
 //! Three things keep a leader that does not know yet that it has been replaced from doing harm: its store does not take
 //! what it writes, so that it launches nothing; the master has ended its subscription, for another has the framework's id;
@@ -45,7 +45,7 @@ Usage: high_availability ZK MASTER [TASKS [SECONDS]]
   TASKS     how many (10)
   SECONDS   that each of them takes (1)
 
-Ctrl-C ends this scheduler, and leaves the framework to the next. When all tasks have ended, the framework does.";
+Ctrl-C ends this scheduler, and leaves the framework to the next. When all tasks have finished, the framework ends.";
 
 /// Whoever has it leads. It goes with the session.
 type Lock = Arc<OwnedLockClient>;
@@ -161,13 +161,31 @@ struct Sleeper {
 }
 
 impl Sleeper {
-    /// Launches those tasks that no leader has launched yet; two at a time, so that there is something to take over.
+    /// What is to be launched: tasks that nobody has launched yet, and those whose launch went wrong, each attempt under an
+    /// id of its own. A leader may die between storing a task and launching it: then the master says that it is gone.
+    fn waiting(&self) -> Vec<String> {
+        self.tools.tracker.inspect(|tasks| {
+            let id = |number: usize| {
+                let id = format!("task-{number}.");
+                let own = tasks
+                    .iter()
+                    .filter(|task| task.task_id.value.starts_with(&id));
+                let states: Vec<_> = own.map(|task| task.state).collect();
+                let is_taken = states.iter().any(|state| {
+                    let others = [TaskState::TaskFinished, TaskState::TaskUnreachable];
+                    state.is_live() || others.contains(state)
+                });
+                (!is_taken).then(|| format!("{id}{}", states.len()))
+            };
+            (0..self.tasks).filter_map(id).collect()
+        })
+    }
+
+    /// Two run at a time, so that there is something to take over.
     async fn launch(&self, driver: &SchedulerHandle) {
         let needs = Needs::new(Request::new().cpus(0.1).mem(32.0));
         let room = 2_usize.saturating_sub(self.tools.tracker.counts().live());
-        let ids = (0..self.tasks).map(|number| format!("task-{number}"));
-        let is_new = |id: &String| self.tools.tracker.get(&id.as_str().into()).is_none();
-        let tasks = ids.filter(is_new).take(room).map(|id| {
+        let tasks = self.waiting().into_iter().take(room).map(|id| {
             let command = CommandInfo::in_shell(format!("sleep {}", self.seconds));
             PendingTask::new(TaskInfo::new(id, "", []).command(command), needs.clone())
         });
@@ -177,11 +195,8 @@ impl Sleeper {
         }
     }
 
-    /// Whether all have been launched, and none may run any more.
     fn is_done(&self) -> bool {
-        let counts = self.tools.tracker.counts();
-        let may_run = counts.live() + counts.of(TaskState::TaskUnreachable);
-        counts.total() == self.tasks && may_run == 0
+        self.tools.tracker.counts().of(TaskState::TaskFinished) >= self.tasks
     }
 }
 

@@ -1,6 +1,6 @@
 //! The example `batch`, which is here this very program with the example's code in it: killed and started again, with a
 //! master and executors that are killed, it loses no command, runs none twice at once, and none again that has succeeded.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
