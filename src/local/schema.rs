@@ -283,3 +283,39 @@ fn take_group<'a>(number: u32, bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     }
     Some(&[])
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+    use crate::proto::scheduler::{Call, call};
+
+    const CALL: &str = "mesos.v1.scheduler.Call";
+
+    #[test]
+    fn required_fields_are_looked_for_in_all_depths() {
+        assert!(SCHEMA.is_complete(CALL, b""));
+        // framework_id without its value; and with it, in a second piece.
+        assert!(!SCHEMA.is_complete(CALL, b"\x0a\x00"));
+        assert!(SCHEMA.is_complete(CALL, b"\x0a\x00\x0a\x03\x0a\x01x"));
+        let mut whole = Call::default();
+        whole.set_type(call::Type::Subscribe);
+        whole.subscribe = Some(Box::default());
+        assert!(SCHEMA.is_complete(CALL, &whole.encode_to_vec()));
+        assert!(!SCHEMA.is_complete("mesos.v1.executor.Call", b""));
+    }
+
+    #[test]
+    fn an_unknown_value_of_a_required_enum_is_none() {
+        let status = "mesos.v1.TaskStatus";
+        assert!(SCHEMA.is_complete(status, b"\x0a\x03\x0a\x01t\x10\x01"));
+        assert!(!SCHEMA.is_complete(status, b"\x0a\x03\x0a\x01t\x10\x7e"));
+    }
+
+    #[test]
+    fn groups_are_skipped() {
+        assert!(SCHEMA.is_complete(CALL, b"\xfb\x07\x08\x01\xfc\x07"));
+        assert!(!SCHEMA.is_complete(CALL, b"\xfb\x07\x08\x01"));
+    }
+}
