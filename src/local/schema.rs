@@ -286,8 +286,6 @@ fn take_group<'a>(number: u32, bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use prost::Message as _;
-
     use super::*;
     use crate::proto::scheduler::{Call, call};
 
