@@ -5,7 +5,7 @@
 //!
 //! Source: `3rdparty/stout/include/stout/recordio.hpp` of Apache Mesos 1.11.0.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 
 /// Longest record that is read unless configured otherwise: 64 MiB. Mesos sets no limit of its own.
 pub const DEFAULT_MAX_RECORD_SIZE: usize = 64 * 1024 * 1024;
@@ -171,7 +171,7 @@ impl Decoder {
             if byte == b'\n' {
                 let size = parse_length(&text[..*digits], self.limit)?;
                 self.state = State::START;
-                let _ = self.chunk.split_to(read);
+                self.chunk.advance(read);
                 return Ok(Some(size));
             }
             if *digits == MAX_HEADER_DIGITS {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::lifecycle::{Ending, Lifecycle};
 use super::protocol::Handler;
 use super::queue::EventQueue;
@@ -39,11 +41,12 @@ async fn watched(
     timeout: Option<Duration>,
 ) -> Result<(), Error> {
     tokio::pin!(callback);
-    let started = tokio::time::Instant::now();
-    // Most callbacks never wait.
+    // Most callbacks never wait: without a time-out, no clock is read for them.
+    let started = timeout.map(|_| Instant::now());
     if at_hand(callback.as_mut()).await.is_some() {
         return Ok(());
     }
+    let started = started.unwrap_or_else(Instant::now);
     loop {
         let elapsed = started.elapsed();
         let wait = timeout.map_or(SLOW_CALLBACK, |timeout| {

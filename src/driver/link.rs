@@ -13,6 +13,7 @@ use super::asking::Asking;
 use super::connection::{Connection, ConnectionState};
 use super::outbox::{Renewal, Session};
 use super::protocol::{Persistence, Protocol};
+use crate::at_hand::at_hand;
 use crate::codec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::subscription::{Step, Subscription};
@@ -97,6 +98,12 @@ impl<P: Protocol> Link<P> {
     async fn turn(&mut self) -> Turn<P::Event> {
         let core = &self.core;
         let mut subscribe = || subscribe_body(core);
+        // As long as events are at hand, nothing but a renewal comes before them.
+        if matches!(self.renewals.has_changed(), Ok(false))
+            && let Some(step) = at_hand(self.subscription.next(&mut subscribe)).await
+        {
+            return Turn::Step(step);
+        }
         tokio::select! {
             biased;
             Ok(()) = self.renewals.changed() => match self.renewals.borrow_and_update().clone() {

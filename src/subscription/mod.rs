@@ -95,6 +95,8 @@ pub(crate) struct Subscription<E> {
     wire: Wire,
     transport: Arc<dyn Transport>,
     peer: &'static str,
+    /// Whether bytes came that the machine does not know of yet.
+    has_heard: bool,
     event: PhantomData<fn() -> E>,
 }
 
@@ -125,6 +127,7 @@ impl<E: StreamEvent> Subscription<E> {
             wire,
             transport,
             peer,
+            has_heard: false,
             event: PhantomData,
         }
     }
@@ -144,6 +147,10 @@ impl<E: StreamEvent> Subscription<E> {
                 Some(Ok(event)) => self.tell(event, subscribe),
                 Some(Err(error)) => self.broken(error, subscribe),
                 None => match self.wait_for_input().await {
+                    Ok(Input::Heard) => {
+                        self.has_heard = true;
+                        None
+                    }
                     Ok(input) => {
                         let action = self.machine.handle(input, Instant::now());
                         self.act(action, subscribe)
@@ -175,6 +182,9 @@ impl<E: StreamEvent> Subscription<E> {
             .progress(self.wire, self.peer, self.machine.peer_address());
         if let Some(input) = at_hand(arrived).await {
             return Ok(input);
+        }
+        if std::mem::take(&mut self.has_heard) {
+            self.machine.handle(Input::Heard, Instant::now());
         }
         let deadline = self.machine.deadline();
         tokio::select! {
