@@ -5,7 +5,7 @@
 use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{BufMut as _, BytesMut};
 use hyper::StatusCode;
 use hyper::header::{self, HeaderName};
 
@@ -46,7 +46,7 @@ pub(super) fn write(reply: Reply, may_compress: bool, out: &mut BytesMut) -> Wri
             if !text.is_empty() || status == StatusCode::NOT_FOUND {
                 field("Content-Type", "text/plain; charset=utf-8", out);
             }
-            content(text.into(), out);
+            content(text.as_bytes(), out);
             Written::Whole
         }
         Reply::Content { media_type, body } => {
@@ -56,7 +56,7 @@ pub(super) fn write(reply: Reply, may_compress: bool, out: &mut BytesMut) -> Wri
                 field("Content-Encoding", "gzip", out);
             }
             field("Content-Type", media_type, out);
-            content(deflated.unwrap_or(body), out);
+            content(&deflated.unwrap_or(body), out);
             Written::Whole
         }
         Reply::Stream {
@@ -101,9 +101,9 @@ fn field(name: &str, value: &str, out: &mut BytesMut) {
     line(out, format_args!("{name}: {value}"));
 }
 
-fn content(body: Bytes, out: &mut BytesMut) {
+fn content(body: &[u8], out: &mut BytesMut) {
     line(out, format_args!("Content-Length: {}\r\n", body.len()));
-    out.put_slice(&body);
+    out.put_slice(body);
 }
 
 fn line(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {

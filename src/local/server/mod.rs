@@ -28,10 +28,13 @@ const ACCEPT_RETRY: std::time::Duration = std::time::Duration::from_millis(100);
 /// Answers requests; never waits.
 pub(super) type Handler = Arc<Routes>;
 
+type Early = dyn Fn(&ApiRequest) -> Option<Reply> + Send + Sync;
+type Answer = dyn Fn(&ApiRequest) -> Reply + Send + Sync;
+
 /// What is answered to a request when its headers have come, if that does not depend on its body; and when all has.
 pub(super) struct Routes {
-    early: Box<dyn Fn(&ApiRequest) -> Option<Reply> + Send + Sync>,
-    answer: Box<dyn Fn(&ApiRequest) -> Reply + Send + Sync>,
+    early: Box<Early>,
+    answer: Box<Answer>,
 }
 
 impl Routes {
