@@ -82,13 +82,7 @@ async fn floor(watched: Duration) {
 }
 
 async fn driver(master: &str, watched: Duration) {
-    let framework = FrameworkInfo {
-        user: "root".into(),
-        name: "idle".into(),
-        roles: vec!["*".into()],
-        failover_timeout: Some(0.0),
-        ..FrameworkInfo::default()
-    };
+    let framework = FrameworkInfo::new("idle", ["*"]);
     let mut driver = SchedulerDriver::builder(Idle, framework, master)
         .build()
         .unwrap();

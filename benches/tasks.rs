@@ -106,13 +106,7 @@ async fn launch(master: &str, tasks: usize, per_accept: usize) -> (f64, f64) {
         begun: None,
         took: (0.0, 0.0),
     };
-    let framework = FrameworkInfo {
-        user: "root".into(),
-        name: "tasks".into(),
-        roles: vec!["*".into()],
-        failover_timeout: Some(0.0),
-        ..FrameworkInfo::default()
-    };
+    let framework = FrameworkInfo::new("tasks", ["*"]);
     let mut driver = SchedulerDriver::builder(scheduler, framework, master)
         .explicit_acknowledgements()
         .build()
