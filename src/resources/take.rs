@@ -1,5 +1,7 @@
 //! What a request gets out of an offer.
 
+use std::iter;
+
 use super::amount::{self, Amount};
 use super::entry::Entry;
 use super::request::Request;
@@ -22,7 +24,7 @@ impl Resources {
     ///
     /// A bag that is an offer's, or that of several offers of one agent and role, gives what a task may be launched with.
     /// Neither persistent volumes nor disks with a source are taken for a plain `disk`; nothing revocable unless the
-    /// request says so.
+    /// request says so, and then all of a name is or nothing.
     ///
     /// # Errors
     /// All that is missing, and how much of each: nothing is taken.
@@ -60,7 +62,6 @@ impl Resources {
         picking.volumes();
         picking.scalars();
         picking.ranges();
-        picking.counts();
         picking.items();
         if picking.short.is_empty() {
             Ok(picking.used)
@@ -109,7 +110,7 @@ impl Picking<'_> {
         for (name, value) in &self.request.scalars {
             match amount::thousandths(*value) {
                 Some(thousandths) if thousandths >= 0 => {
-                    self.take(name, Wanted::Amount(Amount::Scalar(thousandths)));
+                    self.take(name, vec![Wanted::Amount(Amount::Scalar(thousandths))]);
                 }
                 _ => {
                     let missing = Missing::NoAmount(*value);
@@ -119,40 +120,76 @@ impl Picking<'_> {
         }
     }
 
+    /// Certain ones of a name, and then any others.
     fn ranges(&mut self) {
-        for (name, pairs) in &self.request.ranges {
-            self.take(name, Wanted::Amount(Amount::Ranges(pairs.clone())));
+        let (ranges, counts) = (&self.request.ranges, &self.request.counts);
+        for (name, pairs) in ranges {
+            let certain = Wanted::Amount(Amount::Ranges(pairs.clone()));
+            let any = counts.get(name).map(|count| Wanted::Count(*count));
+            self.take(name, iter::once(certain).chain(any).collect());
         }
-    }
-
-    fn counts(&mut self) {
-        for (name, count) in &self.request.counts {
-            self.take(name, Wanted::Count(*count));
+        for (name, count) in counts {
+            if !ranges.contains_key(name) {
+                self.take(name, vec![Wanted::Count(*count)]);
+            }
         }
     }
 
     fn items(&mut self) {
         for (name, items) in &self.request.items {
-            self.take(name, Wanted::Amount(Amount::Set(items.clone())));
+            self.take(name, vec![Wanted::Amount(Amount::Set(items.clone()))]);
         }
     }
 
-    /// Takes `wanted` of `name`, or notes what is missing.
-    fn take(&mut self, name: &str, wanted: Wanted) {
-        if self.request.is_revocable
-            && let Ok(taken) = self.taken(name, wanted.clone(), true)
-        {
-            taken.into_iter().for_each(|own| self.used.add_entry(own));
-            return;
+    /// Takes all that is wanted of `name`, or notes what is missing. What is revocable and what is not cannot be used
+    /// together under one name.
+    fn take(&mut self, name: &str, wanted: Vec<Wanted>) {
+        let mut used = self.used.called(name);
+        let kinds: &[bool] = match used.next().map(|own| own.kind.revocable.is_some()) {
+            Some(true) => &[true],
+            None if self.request.is_revocable => &[true, false],
+            _ => &[false],
+        };
+        drop(used);
+        let mut missing = Vec::new();
+        for is_revocable in kinds {
+            match self.taken_all(name, &wanted, *is_revocable) {
+                Ok(used) => {
+                    self.used = used;
+                    return;
+                }
+                Err(all) => missing = all,
+            }
         }
-        match self.taken(name, wanted, false) {
-            Ok(taken) => taken.into_iter().for_each(|own| self.used.add_entry(own)),
-            Err(missing) => self.short.push(Shortage::new(name, missing)),
+        let short = missing.into_iter();
+        self.short.extend(short.map(|own| Shortage::new(name, own)));
+    }
+
+    /// What is used then.
+    fn taken_all(
+        &self,
+        name: &str,
+        wanted: &[Wanted],
+        is_revocable: bool,
+    ) -> Result<Resources, Vec<Missing>> {
+        let mut used = self.used.clone();
+        let mut missing = Vec::new();
+        for wanted in wanted {
+            match self.taken(&used, name, wanted.clone(), is_revocable) {
+                Ok(taken) => taken.into_iter().for_each(|own| used.add_entry(own)),
+                Err(own) => missing.push(own),
+            }
+        }
+        if missing.is_empty() {
+            Ok(used)
+        } else {
+            Err(missing)
         }
     }
 
     fn taken(
         &self,
+        used: &Resources,
         name: &str,
         mut wanted: Wanted,
         is_revocable: bool,
@@ -168,7 +205,7 @@ impl Picking<'_> {
             if wanted.is_nothing() {
                 break;
             }
-            let part = wanted.part_of(&self.free(candidate));
+            let part = wanted.part_of(&free(candidate, used));
             if !part.is_empty() {
                 wanted.subtract(&part);
                 taken.push(candidate.with_amount(part));
@@ -180,16 +217,16 @@ impl Picking<'_> {
             Err(wanted.missing())
         }
     }
+}
 
-    /// What is left of `entry` beside what is used already.
-    fn free(&self, entry: &Entry) -> Amount {
-        let mut free = entry.amount.clone();
-        let used = self.used.entries.iter();
-        for used in used.filter(|used| entry.is_subtractable(used)) {
-            free.subtract(&used.amount);
-        }
-        free
+/// What is left of `entry` beside what is used already.
+fn free(entry: &Entry, used: &Resources) -> Amount {
+    let mut free = entry.amount.clone();
+    let used = used.entries.iter();
+    for used in used.filter(|used| entry.is_subtractable(used)) {
+        free.subtract(&used.amount);
     }
+    free
 }
 
 impl Resources {

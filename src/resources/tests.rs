@@ -267,6 +267,26 @@ fn a_request_is_served_from_the_most_refined_reservation() {
 }
 
 #[test]
+fn ports_of_a_request_are_revocable_all_of_them_or_none() {
+    let revocable =
+        parsed("ports:[20-20]").changed(|kind| kind.revocable = Some(Default::default()));
+    let offer = parsed("ports:[13-14]") + revocable;
+    let certain = Request::new().port(20).revocable();
+    let taken = offer.take(&certain).unwrap();
+    assert_eq!(taken.used.revocable().ports(), [20..=20]);
+    // What there is besides is not revocable.
+    assert!(offer.take(&certain.ports(1)).is_err());
+    assert_eq!(
+        offer
+            .take(&Request::new().ports(2).revocable())
+            .unwrap()
+            .used
+            .ports(),
+        [13..=14]
+    );
+}
+
+#[test]
 fn a_request_leaves_volumes_and_revocable_resources_alone() {
     let revocable = parsed("cpus:4").changed(|kind| kind.revocable = Some(Default::default()));
     let offer =
