@@ -110,7 +110,7 @@ impl Picking<'_> {
         for (name, value) in &self.request.scalars {
             match amount::thousandths(*value) {
                 Some(thousandths) if thousandths >= 0 => {
-                    self.take(name, vec![Wanted::Amount(Amount::Scalar(thousandths))]);
+                    self.take(name, &[Wanted::Amount(Amount::Scalar(thousandths))]);
                 }
                 _ => {
                     let missing = Missing::NoAmount(*value);
@@ -126,24 +126,25 @@ impl Picking<'_> {
         for (name, pairs) in ranges {
             let certain = Wanted::Amount(Amount::Ranges(pairs.clone()));
             let any = counts.get(name).map(|count| Wanted::Count(*count));
-            self.take(name, iter::once(certain).chain(any).collect());
+            let wanted: Vec<_> = iter::once(certain).chain(any).collect();
+            self.take(name, &wanted);
         }
         for (name, count) in counts {
             if !ranges.contains_key(name) {
-                self.take(name, vec![Wanted::Count(*count)]);
+                self.take(name, &[Wanted::Count(*count)]);
             }
         }
     }
 
     fn items(&mut self) {
         for (name, items) in &self.request.items {
-            self.take(name, vec![Wanted::Amount(Amount::Set(items.clone()))]);
+            self.take(name, &[Wanted::Amount(Amount::Set(items.clone()))]);
         }
     }
 
     /// Takes all that is wanted of `name`, or notes what is missing. What is revocable and what is not cannot be used
     /// together under one name.
-    fn take(&mut self, name: &str, wanted: Vec<Wanted>) {
+    fn take(&mut self, name: &str, wanted: &[Wanted]) {
         let mut used = self.used.called(name);
         let kinds: &[bool] = match used.next().map(|own| own.kind.revocable.is_some()) {
             Some(true) => &[true],
@@ -153,7 +154,7 @@ impl Picking<'_> {
         drop(used);
         let mut missing = Vec::new();
         for is_revocable in kinds {
-            match self.taken_all(name, &wanted, *is_revocable) {
+            match self.taken_all(name, wanted, *is_revocable) {
                 Ok(used) => {
                     self.used = used;
                     return;
