@@ -5,7 +5,8 @@
 
 DIR keeps what is built and installed (the first time takes some minutes), and `results.jsonl`, to which each run adds a
 line. Without WORKLOAD all are run: offers, updates, delayed, latency, slow, idle, tenfold, tasks. The medians of this
-series are printed in Markdown. `--ours` takes a folder of built examples, to compare two states of this crate.
+series are printed in Markdown. `--ours` takes a folder
+with `bench_client` and `bench_executor` of another state of this crate.
 
 Needs Linux, a Rust toolchain, gcc, g++ and Debian's packages golang-go, golang-github-mesos-mesos-go-dev,
 golang-github-gogo-protobuf-dev, golang-github-pquerna-ffjson-dev, golang-github-pborman-uuid-dev and time.
@@ -50,9 +51,44 @@ def run(*command, **more):
     subprocess.run([str(part) for part in command], check=True, **more)
 
 
-def built_here():
-    """The examples and the fake master, in release mode."""
-    run("cargo", "build", "--release", "--examples", cwd=ROOT, stdout=subprocess.DEVNULL)
+CRATE = """[package]
+name = "ours"
+version = "0.0.0"
+edition = "2024"
+
+[workspace]
+
+# What the program asks for in this crate.
+[features]
+default = ["json"]
+json = []
+
+[[bin]]
+name = "bench_client"
+path = "{root}/examples/bench_client.rs"
+
+[[bin]]
+name = "bench_executor"
+path = "{root}/examples/bench_executor.rs"
+
+[dependencies]
+bytes = "1"
+mesos-framework = {{ path = "{root}" }}
+tokio = {{ version = "1", features = ["macros", "rt"] }}
+"""
+
+
+def our_programs(folder):
+    """Our examples as a user's programs, with the default features alone, in release mode: the folder they are in."""
+    folder.mkdir(exist_ok=True)
+    (folder / "Cargo.toml").write_text(CRATE.format(root=ROOT))
+    shutil.copy(ROOT / "Cargo.lock", folder)
+    run("cargo", "build", "--release", "--quiet", cwd=folder, env=dict(os.environ, CARGO_TARGET_DIR=str(folder / "target")))
+    return folder / "target/release"
+
+
+def fake_master():
+    """Where it was built, in release mode."""
     made = subprocess.run(["cargo", "bench", "--bench", "firehose", "--no-run", "--message-format", "json"], cwd=ROOT,
                           check=True, stdout=subprocess.PIPE, text=True)
     for line in made.stdout.splitlines():
@@ -68,8 +104,8 @@ class Peers:
     def __init__(self, folder, ours):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.firehose = built_here()
-        examples = pathlib.Path(ours or ROOT / "target/release/examples").resolve()
+        self.firehose = fake_master()
+        ours = pathlib.Path(ours).resolve() if ours else our_programs(folder / "ours")
         self.kit = folder / "mesos-kit"
         python = folder / "pymesos/bin/python"
         run(sys.executable, ROOT / "tests/mesos/setup.py", self.kit)
@@ -83,14 +119,14 @@ class Peers:
             "floor-json": ([self.firehose, "floor"], json_codec),
             "decode": ([self.firehose, "decode"], {}),
             "decode-json": ([self.firehose, "decode"], json_codec),
-            "ours": ([examples / "bench_client", "firehose"], {}),
-            "ours-json": ([examples / "bench_client", "firehose"], json_codec),
+            "ours": ([ours / "bench_client", "firehose"], {}),
+            "ours-json": ([ours / "bench_client", "firehose"], json_codec),
             "mesos-go": ([self.mesos_go, "firehose"], {}),
             "mesos-go-json": ([self.mesos_go, "firehose"], json_codec),
             "pymesos": ([python, HERE / "clients/pymesos_scheduler.py", "firehose"], {}),
             "native": ([self.native], {"MESOS_KIT": str(self.kit)}),
         }
-        self.executors = {"ours": [examples / "bench_executor"], "pymesos": [python, HERE / "clients/pymesos_executor.py"]}
+        self.executors = {"ours": [ours / "bench_executor"], "pymesos": [python, HERE / "clients/pymesos_executor.py"]}
 
     def build(self):
         go_path = self.folder / "go"
