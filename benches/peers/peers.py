@@ -159,6 +159,7 @@ class Process:
         self.begun = time.monotonic()
         self.samples = []
         self.threads = 0
+        self.peak = 0
         self.switches = []
         self.sampler = threading.Thread(target=self.sample, daemon=True)
         self.sampler.start()
@@ -168,20 +169,22 @@ class Process:
         while self.process.returncode is None:
             try:
                 resident = int((folder / "statm").read_text().split()[1]) * PAGE
+                # What `wait4` tells is of this program's copy, too, before it became the client.
+                self.peak = max(self.peak, self.number(folder / "status", "VmHWM:") / 1024)
                 tasks = list((folder / "task").iterdir())
-                voluntary = sum(self.voluntary(task) for task in tasks)
+                voluntary = sum(self.number(task / "status", "voluntary_ctxt_switches:") for task in tasks)
             except (OSError, ValueError, IndexError):
                 return
             self.threads = max(self.threads, len(tasks))
             now = time.monotonic() - self.begun
             self.samples.append((now, resident))
             self.switches.append((now, voluntary))
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     @staticmethod
-    def voluntary(task):
-        for line in (task / "status").read_text().splitlines():
-            if line.startswith("voluntary_ctxt_switches"):
+    def number(file, name):
+        for line in file.read_text().splitlines():
+            if line.startswith(name):
                 return int(line.split()[1])
         return 0
 
@@ -198,7 +201,7 @@ class Process:
             "cpu_s": usage.ru_utime + usage.ru_stime,
             "user_s": usage.ru_utime,
             "sys_s": usage.ru_stime,
-            "rss_mb": usage.ru_maxrss / 1024,
+            "rss_mb": self.peak,
             "threads": self.threads,
             **self.growth(),
         }
@@ -350,7 +353,7 @@ def main():
     parser.add_argument("--clients", default="")
     parser.add_argument("--ours")
     parser.add_argument("workloads", nargs="*", default=[])
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     peers = Peers(given.folder.resolve(), given.ours)
     names = given.clients.split(",") if given.clients else list(peers.clients)
     print(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores; {peers.versions()}", flush=True)
