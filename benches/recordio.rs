@@ -77,7 +77,7 @@ fn slice(chunks: &[Bytes], size: usize) -> usize {
                 black_box(std::mem::take(&mut begun).freeze());
             }
         }
-        while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+        while let Some(at) = memchr::memchr(b'\n', &rest) {
             let mut record = rest.split_off(at + 1);
             rest = record.split_off(record.len().min(size));
             records += 1;
