@@ -71,22 +71,24 @@ impl Connector {
         }
     }
 
-    /// Tries each address of the host, with its share of the time that is left.
+    /// Tries each address of the host, with its share of the time that is left; the last one has what there is, which is
+    /// the caller's to measure.
     async fn connect_tcp(&self, host: &str, port: u16) -> std::io::Result<TcpStream> {
         let deadline = Instant::now().checked_add(self.timeout);
         let addresses = self.addresses(host, port).await?;
-        let mut failed = std::io::Error::new(std::io::ErrorKind::NotFound, "host has no address");
-        for (at, address) in addresses.iter().enumerate() {
-            let attempt = TcpStream::connect(address);
+        let Some((last, before)) = addresses.split_last() else {
+            let kind = std::io::ErrorKind::NotFound;
+            return Err(std::io::Error::new(kind, "host has no address"));
+        };
+        for (at, address) in before.iter().enumerate() {
             let left = deadline.map_or(self.timeout, |end| end - Instant::now());
             let share = left / u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
-            match tokio::time::timeout(share, attempt).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => failed = error,
-                Err(_) => failed = std::io::ErrorKind::TimedOut.into(),
+            let attempt = tokio::time::timeout(share, TcpStream::connect(address));
+            if let Ok(Ok(stream)) = attempt.await {
+                return Ok(stream);
             }
         }
-        Err(failed)
+        TcpStream::connect(last).await
     }
 
     async fn addresses(&self, host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
