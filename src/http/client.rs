@@ -231,15 +231,22 @@ impl Inner {
     /// And the version of the credential that was sent.
     async fn open_stream(&self, to: &Address, request: &Request) -> Result<(Opened, Option<u64>)> {
         let (headers, credential) = self.headers(to, request.media_type, None)?;
+        let mut is_sent = self.proxied.is_some();
         let answered = async {
             match &self.proxied {
                 Some(client) => open_proxied(client, to, request, headers).await,
-                None => self.open_own(to, request, &headers).await,
+                None => self.open_own(to, request, &headers, &mut is_sent).await,
             }
         };
         let opened = tokio::time::timeout_at(request.deadline, answered).await;
-        let late = |_| no_answer(to, "SUBSCRIBE", self.config.reply_timeout);
-        Ok((opened.map_err(late)??, credential))
+        let opened = opened.unwrap_or_else(|_| {
+            let late = no_answer(to, "SUBSCRIBE", self.config.reply_timeout);
+            match is_sent {
+                true => Ok(Opened::Unanswered(late)),
+                false => Err(late),
+            }
+        });
+        Ok((opened?, credential))
     }
 
     async fn open_own(
@@ -247,16 +254,21 @@ impl Inner {
         to: &Address,
         request: &Request,
         headers: &HeaderMap,
+        is_sent: &mut bool,
     ) -> Result<Opened> {
         let mut posted = request_head(&to.url(request.path), headers);
         posted.extend_from_slice(format!("{}\r\n\r\n", request.body.len()).as_bytes());
         posted.extend_from_slice(&request.body);
         let stream = self.connector.connect(to).await?;
-        let answered = Incoming::post(stream, &posted).await;
-        let (mut head, incoming) = answered.map_err(|error| {
-            let context = format!("connection to {to} broke");
-            Error::caused_by(ErrorKind::Connect, context, error)
-        })?;
+        *is_sent = true;
+        let (mut head, incoming) = match Incoming::post(stream, &posted).await {
+            Ok(answered) => answered,
+            Err(error) => {
+                let context = format!("connection to {to} broke");
+                let broke = Error::caused_by(ErrorKind::Connect, context, error);
+                return Ok(Opened::Unanswered(broke));
+            }
+        };
         if head.status != 200 {
             head.body = incoming.text(MAX_ANSWER).await;
             return Ok(Opened::Answer(head));
@@ -275,7 +287,11 @@ async fn open_proxied(
 ) -> Result<Opened> {
     let posted = client.post(to.url(request.path)).headers(headers);
     let response = posted.body(request.body.clone()).send().await;
-    let response = response.map_err(|error| exchange_failed(to, error))?;
+    let response = match response {
+        Ok(response) => response,
+        Err(error) if error.is_connect() => return Err(exchange_failed(to, error)),
+        Err(error) => return Ok(Opened::Unanswered(exchange_failed(to, error))),
+    };
     let mut head = head(&response);
     if head.status != 200 {
         head.body = body_text(response).await;

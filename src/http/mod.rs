@@ -63,6 +63,8 @@ pub(crate) enum Opened {
     Stream(Reply, Chunks),
     /// Anything else.
     Answer(Reply),
+    /// None: the request went out, in part at least, and may still arrive.
+    Unanswered(Error),
 }
 
 /// How a call without an answer ended.

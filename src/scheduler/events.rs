@@ -26,9 +26,12 @@ impl StreamEvent for Event {
                 let message = error
                     .as_ref()
                     .map_or_else(String::new, |error| error.message.clone());
-                Signal::Error {
-                    kind: identity::kind_of(&message),
-                    message,
+                match identity::is_taken_over(&message) {
+                    true => Signal::TakenOver { message },
+                    false => Signal::Error {
+                        kind: identity::kind_of(&message),
+                        message,
+                    },
                 }
             }
             // They say nothing that would need a subscription.

@@ -38,6 +38,13 @@ pub(super) fn kind_of(message: &str) -> ErrorKind {
     }
 }
 
+/// Whether an ERROR event of the master says that another SUBSCRIBE with the framework's id was let in.
+///
+/// Source: `Master::failoverFramework`, `src/master/master.cpp`, Apache Mesos 1.11.0.
+pub(super) fn is_taken_over(message: &str) -> bool {
+    message.eq_ignore_ascii_case("framework failed over")
+}
+
 /// The user's store, if there is one, and what it is known to hold.
 #[derive(Clone)]
 pub(super) struct Identity {
@@ -126,5 +133,12 @@ mod tests {
         ] {
             assert_eq!(kind_of(message), kind, "{message}");
         }
+    }
+
+    #[test]
+    fn another_subscription_is_told_apart_from_other_errors() {
+        assert!(is_taken_over("Framework failed over"));
+        assert!(!is_taken_over("Framework has been removed"));
+        assert!(!is_taken_over(""));
     }
 }

@@ -4,6 +4,7 @@
 mod detection;
 mod liveness;
 mod state;
+mod unanswered;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub(crate) enum Signal {
     },
     /// The peer ends it for good, and says why.
     Error { kind: ErrorKind, message: String },
+    /// Another SUBSCRIBE took its place, somebody else's or one of this driver that arrived late, and the peer says so.
+    TakenOver { message: String },
     /// Nothing, but it comes only where there is a subscription.
     Event,
     /// Nothing, and it may come before SUBSCRIBED.
@@ -236,6 +239,12 @@ impl<E: StreamEvent> Subscription<E> {
                 let action = self.machine.handle(refused, Instant::now());
                 self.act(action, subscribe)
             }
+            Signal::TakenOver { message } => {
+                let context = format!("{} says: {message}", self.describe_peer());
+                let taken = Input::TakenOver(Error::new(ErrorKind::ErrorEvent, context));
+                let action = self.machine.handle(taken, Instant::now());
+                self.act(action, subscribe)
+            }
         }
     }
 
@@ -356,6 +365,7 @@ impl Io {
         let (verdict, stream) = match opened {
             Ok(Opened::Stream(head, chunks)) => (judge(&head), Some((chunks, head.stream_id))),
             Ok(Opened::Answer(reply)) => (judge(&reply), None),
+            Ok(Opened::Unanswered(error)) => return Input::Unanswered(error),
             Err(error) => return Input::Failed(error),
         };
         match verdict {

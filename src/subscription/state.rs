@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::liveness::Liveness;
+use super::unanswered::Unanswered;
 use crate::address::Address;
 use crate::backoff::{Backoff, Delays};
 use crate::detector::{FixedAddresses, LeadingMaster};
@@ -55,10 +56,14 @@ pub(crate) enum Input {
     Redirected(Address),
     /// The attempt or the stream failed in a way that passes.
     Failed(Error),
+    /// As `Failed`, but SUBSCRIBE may have been sent, and may still arrive.
+    Unanswered(Error),
     /// As `Failed`, but it may not pass.
     Odd(Error),
     /// The peer refused for good: a status, or an ERROR event.
     Refused(Error),
+    /// Another SUBSCRIBE took the place of this subscription. Refused for good, unless it may be the driver's own.
+    TakenOver(Error),
     /// What was refused for good will not be asked for again.
     StartOver(Error),
     /// SUBSCRIBED came.
@@ -111,6 +116,7 @@ pub(crate) struct Machine {
     limits: Limits,
     delays: Delays,
     odd_answers: u32,
+    unanswered: Unanswered,
 }
 
 impl Machine {
@@ -129,6 +135,7 @@ impl Machine {
             limits,
             delays,
             odd_answers: 0,
+            unanswered: Unanswered::default(),
         }
     }
 
@@ -164,8 +171,10 @@ impl Machine {
             Input::Opened => self.opened(),
             Input::Redirected(to) => self.redirected(to, now),
             Input::Failed(error) => self.failed(error, now),
+            Input::Unanswered(error) => self.unanswered(error, now),
             Input::Odd(error) => self.odd(error, now),
             Input::Refused(error) => self.end(error),
+            Input::TakenOver(error) => self.taken_over(error, now),
             Input::StartOver(why) => {
                 self.odd_answers = 0;
                 self.wait(Some(why), now)
@@ -186,7 +195,7 @@ impl Machine {
             State::Connecting { to, deadline, .. } if now >= *deadline => {
                 let (peer, limit) = (self.peer, self.limits.reply_timeout);
                 let context = format!("no answer from {peer} {to} to SUBSCRIBE within {limit:?}");
-                self.failed(Error::new(ErrorKind::Timeout, context), now)
+                self.unanswered(Error::new(ErrorKind::Timeout, context), now)
             }
             State::Subscribing { to, deadline } if now >= *deadline => {
                 let (peer, limit) = (self.peer, self.limits.reply_timeout);
@@ -306,6 +315,32 @@ impl Machine {
         self.wait(Some(error), now)
     }
 
+    fn unanswered(&mut self, error: Error, now: Instant) -> Action {
+        self.may_arrive_late(now);
+        self.failed(error, now)
+    }
+
+    /// The SUBSCRIBE under way is given up.
+    fn may_arrive_late(&mut self, now: Instant) {
+        if let State::Connecting { to, .. } = &self.state {
+            let until = now + self.limits.reply_timeout;
+            self.unanswered.note(to.clone(), until);
+        }
+    }
+
+    fn taken_over(&mut self, error: Error, now: Instant) -> Action {
+        match &self.state {
+            State::Subscribed { to, .. } if self.unanswered.arrives(to, now) => {
+                let context = "an earlier SUBSCRIBE of this driver may have arrived late";
+                self.failed(
+                    Error::caused_by(ErrorKind::Disconnected, context, error),
+                    now,
+                )
+            }
+            _ => self.end(error),
+        }
+    }
+
     fn wait(&mut self, lost: Option<Error>, now: Instant) -> Action {
         let until = now + self.delays.next().unwrap_or_default();
         self.state = State::Waiting { until };
@@ -330,6 +365,7 @@ impl Machine {
         if goes_on {
             return Action::Continue;
         }
+        self.may_arrive_late(now);
         if is_first {
             return self.connect(lost, now);
         }

@@ -31,6 +31,7 @@ pub struct Proxy {
     pub address: String,
     mode: watch::Sender<Mode>,
     cuts: watch::Sender<usize>,
+    deliveries: watch::Sender<usize>,
     _tasks: JoinSet<()>,
 }
 
@@ -42,6 +43,8 @@ enum Mode {
     Mute,
     /// None gets through, and whatever is connected hangs for ever.
     Frozen,
+    /// What is sent over new connections arrives when it is delivered, also if the client is gone by then.
+    Held,
 }
 
 impl Proxy {
@@ -50,6 +53,7 @@ impl Proxy {
         let address = listener.local_addr().unwrap().to_string();
         let (mode, now) = watch::channel(Mode::Forwarded);
         let (cuts, mut cut) = watch::channel(0);
+        let (deliveries, delivered) = watch::channel(0);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
@@ -57,7 +61,11 @@ impl Proxy {
                 tokio::select! {
                     accepted = listener.accept() => {
                         let (client, _) = accepted.unwrap();
-                        connections.spawn(forward(client, master.clone(), now.clone()));
+                        let is_held = *now.borrow() == Mode::Held;
+                        match is_held {
+                            true => connections.spawn(hold(client, master.clone(), delivered.clone())),
+                            false => connections.spawn(forward(client, master.clone(), now.clone())),
+                        };
                     }
                     Ok(()) = cut.changed() => connections.shutdown().await,
                 }
@@ -67,6 +75,7 @@ impl Proxy {
             address,
             mode,
             cuts,
+            deliveries,
             _tasks: tasks,
         }
     }
@@ -79,6 +88,15 @@ impl Proxy {
     /// Calls arrive, and their answers do not.
     pub fn mute(&self) {
         self.mode.send_replace(Mode::Mute);
+    }
+
+    fn hold(&self) {
+        self.mode.send_replace(Mode::Held);
+    }
+
+    /// What was held arrives.
+    fn deliver(&self) {
+        self.deliveries.send_modify(|deliveries| *deliveries += 1);
     }
 
     /// All connections break.
@@ -114,6 +132,16 @@ async fn forward(client: TcpStream, master: String, mut mode: watch::Receiver<Mo
     if froze {
         std::future::pending::<()>().await;
     }
+}
+
+async fn hold(mut client: TcpStream, master: String, mut delivered: watch::Receiver<usize>) {
+    let mut held = Vec::new();
+    // A client that gives up may reset the connection.
+    let _ = client.read_to_end(&mut held).await;
+    let _ = delivered.changed().await;
+    let mut server = TcpStream::connect(master).await.unwrap();
+    server.write_all(&held).await.unwrap();
+    let _ = tokio::io::copy(&mut server, &mut tokio::io::sink()).await;
 }
 
 async fn answers(
@@ -226,6 +254,31 @@ async fn a_frozen_proxy_before_a_master_is_left_after_the_heartbeats_that_may_be
         .await;
     assert_eq!(framework.handle.framework_id(), Some(framework.id.clone()));
     written.says("WARN", &["subscription lost", why]);
+    framework.teardown().await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_subscribe_of_its_own_that_arrives_late_does_not_end_a_driver() {
+    let cluster = Cluster::start().await;
+    let proxy = Proxy::to(cluster.address()).await;
+    let mut framework = Framework::register_with(&proxy.address, info("late"), |builder| {
+        builder.backoff(SOON).call_timeout(5 * LIMIT)
+    })
+    .await;
+    let mut watch = framework.handle.watch_connection();
+    let reregistered =
+        |callback: &Callback| matches!(callback, Callback::Reregistered).then_some(());
+    proxy.hold();
+    proxy.cut();
+    until_told(&mut watch, "no answer from").await;
+    proxy.forward();
+    framework.until("reregistered", reregistered).await;
+    proxy.deliver();
+    let late = until_told(&mut watch, "may have arrived late").await;
+    assert_eq!(late.kind(), ErrorKind::Disconnected);
+    framework.until("reregistered", reregistered).await;
+    assert_eq!(framework.handle.framework_id(), Some(framework.id.clone()));
     framework.teardown().await;
     cluster.shutdown().await;
 }

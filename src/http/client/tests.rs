@@ -103,11 +103,15 @@ async fn open(client: &HttpClient, to: &Address) -> Result<Opened> {
 fn status(opened: Result<Opened>) -> u16 {
     match opened.unwrap() {
         Opened::Answer(reply) | Opened::Stream(reply, _) => reply.status,
+        Opened::Unanswered(error) => panic!("{error}"),
     }
 }
 
 fn failure(opened: Result<Opened>) -> String {
-    let error = opened.err().expect("it fails");
+    let error = match opened {
+        Err(error) | Ok(Opened::Unanswered(error)) => error,
+        Ok(_) => panic!("it fails"),
+    };
     assert_eq!(error.kind(), ErrorKind::Timeout);
     error.to_string()
 }

@@ -9,6 +9,7 @@ use crate::tests::cases;
 /// Longest wait between attempts.
 const LONGEST: Duration = Duration::from_secs(15);
 const MISSED: u32 = 5;
+const REPLY: Duration = Duration::from_secs(75);
 const YEAR: u64 = 365 * 24 * 60 * 60 * 1000;
 
 /// An input, still without the number of its address.
@@ -20,8 +21,10 @@ enum Stimulus {
     Opened,
     Redirected(usize),
     Failed,
+    Unanswered,
     Odd,
     Refused,
+    TakenOver,
     StartOver,
     Subscribed {
         heartbeat: Option<u64>,
@@ -45,8 +48,10 @@ fn stimulus() -> impl Strategy<Value = Stimulus> {
         5 => Just(Stimulus::Opened),
         2 => (0..3_usize).prop_map(Stimulus::Redirected),
         3 => Just(Stimulus::Failed),
+        2 => Just(Stimulus::Unanswered),
         2 => Just(Stimulus::Odd),
         1 => Just(Stimulus::Refused),
+        2 => Just(Stimulus::TakenOver),
         1 => Just(Stimulus::StartOver),
         5 => (heartbeat, id()).prop_map(|(heartbeat, id)| Stimulus::Subscribed { heartbeat, id }),
         2 => Just(Stimulus::Heard),
@@ -79,8 +84,10 @@ fn input(stimulus: Stimulus) -> Input {
         Stimulus::Opened => Input::Opened,
         Stimulus::Redirected(to) => Input::Redirected(parsed(to)),
         Stimulus::Failed => Input::Failed(error()),
+        Stimulus::Unanswered => Input::Unanswered(error()),
         Stimulus::Odd => Input::Odd(error()),
         Stimulus::Refused => Input::Refused(error()),
+        Stimulus::TakenOver => Input::TakenOver(error()),
         Stimulus::StartOver => Input::StartOver(error()),
         Stimulus::Subscribed { heartbeat, id: of } => Input::Subscribed {
             heartbeat: heartbeat.map(Duration::from_millis),
@@ -126,6 +133,8 @@ struct Watched {
     known: Vec<Address>,
     is_detected: bool,
     odd_answers: u32,
+    /// SUBSCRIBE calls that may still arrive: where, and until when.
+    late: Vec<(Address, Instant)>,
 }
 
 impl Watched {
@@ -139,7 +148,18 @@ impl Watched {
             known,
             is_detected: fixed == 0,
             odd_answers: 0,
+            late: Vec::new(),
         }
+    }
+
+    /// Whether one of the driver's own calls may have taken over now.
+    fn is_late(&mut self, now: Instant) -> bool {
+        let State::Subscribed { to, .. } = &self.machine.state else {
+            return false;
+        };
+        self.late.retain(|(_, until)| now < *until);
+        let found = self.late.iter().position(|(at, _)| at == to);
+        found.map(|found| self.late.remove(found)).is_some()
     }
 
     fn handle(&mut self, stimulus: Stimulus, now: Instant) {
@@ -156,8 +176,24 @@ impl Watched {
         }
         let before = kind(&self.machine.state);
         let is_due = self.machine.deadline().is_some_and(|due| now >= due);
+        let asked = is_attempt.then(|| self.machine.peer_address().cloned());
+        let is_own = matches!(stimulus, Stimulus::TakenOver) && self.is_late(now);
         let action = self.machine.handle(input(stimulus), now);
         let after = kind(&self.machine.state);
+        let is_given_up = match stimulus {
+            Stimulus::Unanswered => true,
+            Stimulus::Tick | Stimulus::Due => is_due,
+            Stimulus::Detected(_) => after != before,
+            _ => false,
+        };
+        if let Some(Some(asked)) = asked.filter(|_| is_given_up) {
+            self.late.push((asked, now + REPLY));
+            let surplus = self.late.len().saturating_sub(16);
+            self.late.drain(..surplus);
+        }
+        if matches!(stimulus, Stimulus::TakenOver) && before == Kind::Subscribed {
+            assert_eq!(after == Kind::Ended, !is_own, "who took over?");
+        }
         if after == Kind::Subscribed && before != after {
             self.odd_answers = 0;
         }
@@ -218,7 +254,9 @@ impl Watched {
             }
             (Action::Detect { lost }, State::Detecting) => told(&lost),
             (Action::End(_), State::Ended) => match stimulus {
-                Stimulus::Refused => assert_ne!(before, Kind::Ended, "it ends once"),
+                Stimulus::Refused | Stimulus::TakenOver => {
+                    assert_ne!(before, Kind::Ended, "it ends once");
+                }
                 Stimulus::Odd => assert_eq!(self.odd_answers, MAX_ODD_ANSWERS),
                 _ => panic!("it ends by {stimulus:?}"),
             },
