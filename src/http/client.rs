@@ -197,7 +197,7 @@ impl Inner {
                         false => Undelivered::Unknown(exchange_failed(&to, error)),
                     })?;
             let mut reply = head(&response);
-            reply.body = body_text(response).await;
+            read_text(response, &mut reply).await;
             Ok((reply, credential))
         };
         let (reply, credential) = tokio::time::timeout(limit, answered)
@@ -270,7 +270,7 @@ impl Inner {
             }
         };
         if head.status != 200 {
-            head.body = incoming.text(MAX_ANSWER).await;
+            incoming.read_text(&mut head, MAX_ANSWER).await;
             return Ok(Opened::Answer(head));
         }
         let from = to.clone();
@@ -294,7 +294,7 @@ async fn open_proxied(
     };
     let mut head = head(&response);
     if head.status != 200 {
-        head.body = body_text(response).await;
+        read_text(response, &mut head).await;
         return Ok(Opened::Answer(head));
     }
     let from = to.clone();
@@ -398,21 +398,29 @@ fn head(response: &reqwest::Response) -> Reply {
         content_type: text(CONTENT_TYPE.as_str()),
         location: text(LOCATION.as_str()),
         stream_id: text(STREAM_ID).map(Arc::from),
-        body: String::new(),
+        ..Reply::default()
     }
 }
 
-/// The body, cut at [`MAX_ANSWER`]; what could be read of it where it breaks, for the status already says the essence.
-async fn body_text(mut response: reqwest::Response) -> String {
+/// Reads the body into `reply`, up to [`MAX_ANSWER`]; what could be read of it where it breaks, for the status already says
+/// the essence.
+async fn read_text(mut response: reqwest::Response, reply: &mut Reply) {
     let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk);
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => break,
+            Err(_) => {
+                reply.is_cut = true;
+                break;
+            }
+        }
         if body.len() > MAX_ANSWER {
             body.truncate(MAX_ANSWER);
             break;
         }
     }
-    String::from_utf8_lossy(&body).into_owned()
+    reply.body = String::from_utf8_lossy(&body).into_owned();
 }
 
 fn no_answer(to: &Address, what: &str, limit: Duration) -> Error {

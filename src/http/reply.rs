@@ -13,6 +13,8 @@ pub(crate) struct Reply {
     pub(crate) location: Option<String>,
     pub(crate) stream_id: Option<Arc<str>>,
     pub(crate) body: String,
+    /// Whether more of the body should have come: its words, which may tell refusals apart, are not all there.
+    pub(crate) is_cut: bool,
 }
 
 /// Longest part of a body that is quoted in an error.
@@ -74,6 +76,7 @@ impl Reply {
                 Ok(to) => SubscribeVerdict::Redirected(to),
                 Err(error) => SubscribeVerdict::NotReady(error),
             },
+            400 | 403 if self.is_cut => SubscribeVerdict::NotReady(error(ErrorKind::Unavailable)),
             401 | 403 => SubscribeVerdict::Refused(error(ErrorKind::Unauthorized)),
             400 | 405 | 406 | 415 => SubscribeVerdict::Refused(error(ErrorKind::Rejected)),
             404 | 500..=599 => SubscribeVerdict::NotReady(error(ErrorKind::Unavailable)),
@@ -240,6 +243,17 @@ mod tests {
             (500, "", CallVerdict::Refused),
         ] {
             assert_eq!(reply(status, body).judge_call(), verdict, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_subscribe_whose_refusal_has_lost_its_words_is_tried_again() {
+        for (status, verdict) in [(400, "not ready"), (403, "not ready"), (401, "refused")] {
+            let reply = Reply {
+                is_cut: true,
+                ..reply(status, "Framework is n")
+            };
+            assert_eq!(judge(&reply).0, verdict, "{status}");
         }
     }
 }

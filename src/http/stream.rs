@@ -91,17 +91,22 @@ impl Incoming {
         }
     }
 
-    /// The body, cut at `limit` bytes; what could be read of it where it breaks, for the status already says the essence.
-    pub(super) async fn text(mut self, limit: usize) -> String {
+    /// Reads the body into `reply`, up to `limit` bytes; what could be read of it where it breaks, for the status already
+    /// says the essence.
+    pub(super) async fn read_text(mut self, reply: &mut Reply, limit: usize) {
         let mut text = Vec::new();
-        while let Some(Ok(piece)) = self.next().await {
+        while let Some(piece) = self.next().await {
+            let Ok(piece) = piece else {
+                reply.is_cut = true;
+                break;
+            };
             text.extend_from_slice(&piece);
             if text.len() > limit {
                 text.truncate(limit);
                 break;
             }
         }
-        String::from_utf8_lossy(&text).into_owned()
+        reply.body = String::from_utf8_lossy(&text).into_owned();
     }
 
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -163,7 +168,7 @@ fn head(status: u16, headers: &[Header<'_>]) -> Reply {
         content_type: text("Content-Type").map(str::to_owned),
         location: text("Location").map(str::to_owned),
         stream_id: text(STREAM_ID).map(Into::into),
-        body: String::new(),
+        ..Reply::default()
     }
 }
 

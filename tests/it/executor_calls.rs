@@ -278,6 +278,20 @@ async fn an_update_whose_answers_are_all_lost_goes_with_another_subscription() {
 }
 
 #[tokio::test]
+async fn an_update_whose_refusal_has_lost_its_words_goes_with_another_subscription() {
+    let (mut peer, driver, _recording, _stream) = running(recorder(), &CHECKPOINT, &["t"]).await;
+    let finished = status("t", TaskState::TaskFinished);
+    let receipt = driver.handle().send_status_update(finished).await.unwrap();
+    let refused = peer.next().await;
+    refused.cut(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 26\r\n\r\nExecutor is n");
+    let (again, _stream) = subscribe(&mut peer).await;
+    let updates = vec!["t TASK_FINISHED".into()];
+    assert_eq!(carried(&again), (vec!["t".into()], updates));
+    let outcome = within("the outcome", receipt.outcome()).await;
+    assert!(outcome.is_accepted(), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn messages_need_a_subscription() {
     let peer = Peer::bind().await;
     let (executor, _recording) = recorder();

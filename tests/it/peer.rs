@@ -225,6 +225,13 @@ impl Incoming {
         let _ = self.answer.send(Answer::Bytes(bytes.to_vec()));
     }
 
+    /// Answers with these bytes, and closes the connection.
+    pub fn cut(self, bytes: &[u8]) {
+        let (sender, receiver) = mpsc::channel(1);
+        let _ = sender.try_send(bytes.to_vec());
+        let _ = self.answer.send(Answer::Stream(receiver));
+    }
+
     /// Answers 200 with an event stream in protobuf, under the stream id `stream-<connection>`.
     pub fn stream(self) -> Stream {
         self.stream_of("application/x-protobuf")

@@ -40,9 +40,12 @@ impl<P: Protocol> Outbox<P> {
                     self.bounce(entry, generation, &why);
                 }
                 CallVerdict::NotReady => self.not_ready(entry, reply),
-                // An old stream id may be the reason, whatever the words.
+                // An old stream id may be the reason, whatever the words; so may the loss of the subscription, if the
+                // words are lost, and what may be said twice is not given up for that.
                 CallVerdict::Refused
-                    if matches!(reply.status, 400 | 403) && self.is_old(generation) =>
+                    if matches!(reply.status, 400 | 403)
+                        && (self.is_old(generation)
+                            || reply.is_cut && P::is_repeatable(&entry.call)) =>
                 {
                     let context = format!("{} answered {}", P::PEER, reply.describe());
                     let why = Error::new(ErrorKind::Disconnected, context);

@@ -37,6 +37,7 @@ pub(super) struct Answers {
     state: State,
     status: u16,
     body: Vec<u8>,
+    is_cut: bool,
     is_last: bool,
     /// How many bytes of an unfinished line or head have been looked at.
     seen: usize,
@@ -85,7 +86,11 @@ impl Answers {
     /// The connection has ended: an answer whose status is known counts with as much of its body as has arrived, for
     /// the status says the essence.
     pub(super) fn finish(&mut self) -> Option<Reply> {
-        (self.state != State::Head).then(|| self.take().reply)
+        let State::Body(body) = self.state else {
+            return None;
+        };
+        self.is_cut |= !matches!(body, Body::UntilClose | Body::Done);
+        Some(self.take().reply)
     }
 
     fn take(&mut self) -> Answered {
@@ -99,6 +104,7 @@ impl Answers {
         let reply = Reply {
             status: self.status,
             body,
+            is_cut: std::mem::take(&mut self.is_cut),
             ..Reply::default()
         };
         Answered {
@@ -109,6 +115,7 @@ impl Answers {
 
     /// The status counts; nothing behind it can be made out.
     fn give_up(&mut self) {
+        self.is_cut = true;
         self.is_last = true;
         self.state = State::Body(Body::Done);
     }

@@ -99,15 +99,17 @@ async fn what_is_cut_or_no_http_is_an_error() {
 #[tokio::test]
 async fn a_text_is_cut_at_its_limit_and_where_it_breaks() {
     let long = "HTTP/1.1 400 Bad Request\r\nContent-Length: 100\r\n\r\nwords, and then";
-    for (limit, text) in [(5, "words"), (1000, "words, and then")] {
+    for (limit, text, is_cut) in [(5, "words", false), (1000, "words, and then", true)] {
         let (stream, peer) = duplex(1024);
         let (answered, ()) = tokio::join!(
             async {
-                let (_, incoming) = Incoming::post(Box::new(stream), REQUEST).await.unwrap();
-                incoming.text(limit).await
+                let posted = Incoming::post(Box::new(stream), REQUEST).await;
+                let (mut reply, incoming) = posted.unwrap();
+                incoming.read_text(&mut reply, limit).await;
+                reply
             },
             answer(peer, split(long, 1024))
         );
-        assert_eq!(answered, text);
+        assert_eq!((&*answered.body, answered.is_cut), (text, is_cut));
     }
 }
