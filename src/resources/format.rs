@@ -25,7 +25,7 @@ pub(crate) fn upgrade(mut resource: proto::Resource) -> proto::Resource {
         let mut entry = reservation.unwrap_or_default();
         entry.r#type = Some(kind.into());
         entry.role = Some(role);
-        resource.reservations.push(entry);
+        resource.reservations.push(*entry);
     }
     resource
 }
@@ -43,7 +43,7 @@ pub(super) fn downgrade(mut resource: proto::Resource) -> Option<proto::Resource
     let is_dynamic = reservation.r#type() == reservation_info::Type::Dynamic;
     resource.role = reservation.role.take();
     reservation.r#type = None;
-    resource.reservation = is_dynamic.then_some(reservation);
+    resource.reservation = is_dynamic.then(|| Box::new(reservation));
     Some(resource)
 }
 

@@ -296,7 +296,7 @@ async fn frameworks_without_refinement_use_the_older_format() {
     );
     let mut wanted = scalar("cpus", 1.0);
     wanted.role = Some(role.clone());
-    wanted.reservation = Some(ReservationInfo::default());
+    wanted.reservation = Some(Box::default());
     framework
         .finish(&offer, reserve("reserve", vec![wanted.clone()]))
         .await;
@@ -306,7 +306,7 @@ async fn frameworks_without_refinement_use_the_older_format() {
     let mut resources = offer.resources.iter();
     let own = resources.find(|own| own.role() == role).unwrap();
     assert_eq!(amount(std::slice::from_ref(own), "cpus"), 1.0);
-    assert_eq!(own.reservation, Some(ReservationInfo::default()));
+    assert_eq!(own.reservation, Some(Box::default()));
     assert!(own.reservations.is_empty());
     framework
         .finish(&offer, unreserve("unreserve", vec![own.clone()]))
