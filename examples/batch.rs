@@ -6,134 +6,99 @@
 //! What is done is kept in a folder. Killed and started again, it goes on where it was: no command is lost, runs twice at
 //! once, or runs again after it has succeeded.
 
+use std::error::Error;
 use std::io::{IsTerminal as _, Write as _, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Parser;
 use mesos_framework::proto::framework_info::capability;
-use mesos_framework::proto::{CommandInfo, FrameworkInfo, TaskInfo, TaskState};
-use mesos_framework::proto::{Offer, TaskId, TaskStatus};
+use mesos_framework::proto::{CommandInfo, FrameworkInfo, Offer, TaskInfo, TaskStatus};
 use mesos_framework::resources::Request;
 use mesos_framework::toolkit::matching::{Matcher, Needs, PendingTask};
-use mesos_framework::toolkit::{FileTaskStore, TaskTracker, Toolbox, TrackedTask};
+use mesos_framework::toolkit::{FileTaskStore, JobState, Jobs, TaskTracker, Toolbox};
 use mesos_framework::{FileFrameworkIdStore, FrameworkRemoval, Stop, async_trait};
 use mesos_framework::{Scheduler, SchedulerDriver, SchedulerHandle};
-
-type Failed = Box<dyn std::error::Error>;
+use tokio::signal::ctrl_c;
+use tracing_subscriber::EnvFilter;
 
 const ROLE: &str = "*";
 
-/// How long tasks may go on without this program.
-const FAILOVER: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// For how many commands room is looked for at once.
-const AT_A_TIME: usize = 1_000;
-
-const USAGE: &str = "\
-Usage: batch FILE [OPTION VALUE]...
-
-  FILE               a shell command per line; empty lines and those that begin with # are left out
-  --master ADDRESS   host:port of a Mesos master, or `local` (the default): an embedded cluster
-  --cpus NUMBER      of each command (0.1)
-  --mem MEGABYTES    of each command (32)
-  --retries COUNT    how often a command that fails is tried again (2)
-  --state FOLDER     what is kept (FILE.state); to begin anew, remove it
-
-Exit status: 0 if every command succeeded, 1 if not, 2 if it cannot go on, 130 after Ctrl-C, which kills what runs.";
-
-/// How it stands with a command; of its attempts, the greatest counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
-    #[default]
-    Waiting,
-    Failed,
-    /// A task of it may run.
-    Busy,
-    Succeeded,
+/// Runs the shell commands of a file on a Mesos cluster.
+///
+/// Exit status: 0 if every command succeeded, 1 if not, 2 if it cannot go on, 130 after Ctrl-C, which kills what runs.
+#[derive(Parser)]
+pub(crate) struct Arguments {
+    /// A shell command per line; empty lines and those that begin with # are left out
+    file: PathBuf,
+    /// Host:port of a Mesos master, or `local`: an embedded cluster
+    #[arg(long, default_value = "local")]
+    master: String,
+    /// CPUs of each command
+    #[arg(long, default_value_t = 0.1)]
+    cpus: f64,
+    /// Memory of each command, in megabytes
+    #[arg(long, default_value_t = 32.0)]
+    mem: f64,
+    /// How often a command that fails is tried again
+    #[arg(long, default_value_t = 2)]
+    retries: usize,
+    /// Folder of what is kept, FILE.state if none is given; to begin anew, remove it
+    #[arg(long)]
+    state: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Progress {
-    standing: Standing,
-    attempts: usize,
-    failures: usize,
+/// Each command, under its number.
+fn tasks(of: &Arguments) -> Result<Vec<PendingTask>, Box<dyn Error>> {
+    let text = std::fs::read_to_string(&of.file)
+        .map_err(|error| format!("{} cannot be read: {error}", of.file.display()))?;
+    let needs = Needs::new(Request::new().cpus(of.cpus).mem(of.mem));
+    let lines = text.lines().map(str::trim);
+    let commands = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let tasks = (1..).zip(commands).map(|(number, command)| {
+        let task = TaskInfo::new(number.to_string(), "", []).name(command);
+        PendingTask::new(task.command(CommandInfo::in_shell(command)), needs.clone())
+    });
+    Ok(tasks.collect())
 }
 
 #[derive(Clone)]
 struct Batch {
-    commands: Arc<[String]>,
-    needs: Needs,
-    retries: usize,
+    jobs: Jobs,
     tools: Toolbox,
 }
 
 impl Batch {
-    /// How far each command is. Only the tracker knows; what it knows is stored, for the next process.
-    fn progress(&self) -> Vec<Progress> {
-        let mut all = vec![Progress::default(); self.commands.len()];
-        self.tools.tracker.inspect(|tasks| {
-            for task in tasks.iter() {
-                let Some(own) = all.get_mut(command_of(&task.task_id)) else {
-                    continue;
-                };
-                own.attempts += 1;
-                let states = [TaskState::TaskFailed, TaskState::TaskError];
-                own.failures += usize::from(states.contains(&task.state));
-                own.standing = own.standing.max(match task.state {
-                    TaskState::TaskFinished => Standing::Succeeded,
-                    TaskState::TaskUnreachable => Standing::Busy,
-                    state if state.is_live() => Standing::Busy,
-                    _ if own.failures > self.retries => Standing::Failed,
-                    // Failed, but not too often; or through no fault of its own: killed by Ctrl-C, gone with its agent.
-                    _ => Standing::Waiting,
-                });
-            }
-        });
-        all
-    }
-
     /// Launches what waits, wherever there is room for it.
-    async fn launch(&self, driver: &SchedulerHandle, all: &[Progress]) {
-        let waiting = (0..all.len()).filter(|at| all[*at].standing == Standing::Waiting);
-        let tasks = waiting.take(AT_A_TIME).map(|at| {
-            let text = &self.commands[at];
-            let task = TaskInfo::new(task_id(at, all[at].attempts), "", []).name(text);
-            PendingTask::new(
-                task.command(CommandInfo::in_shell(text)),
-                self.needs.clone(),
-            )
-        });
-        let (tasks, matcher) = (tasks.collect::<Vec<_>>(), Matcher::first_fit());
-        if let Err(error) = self.tools.place(driver, ROLE, &matcher, &tasks).await {
+    async fn launch(&self, driver: &SchedulerHandle) {
+        let (tools, matcher) = (&self.tools, Matcher::first_fit());
+        if let Err(error) = tools.place_jobs(driver, ROLE, &matcher, &self.jobs).await {
             driver.abort_with(error);
         }
     }
 
     /// Done at Ctrl-C, once what runs is killed; a second one leaves it running for the next start.
     async fn interrupted(&self) -> Stop {
-        if tokio::signal::ctrl_c().await.is_err() {
-            return std::future::pending().await;
-        }
+        ctrl_c().await.expect("signals can be waited for");
         println!("\nkilling what runs; Ctrl-C again leaves it running, for the next start");
         tokio::select! {
             ends = self.tools.kill_all() => ends.map_or(Stop::ForFailover, |_| Stop::Teardown),
-            _ = tokio::signal::ctrl_c() => Stop::ForFailover,
+            _ = ctrl_c() => Stop::ForFailover,
         }
     }
 
     /// The table at the end, and the exit status.
     fn summarize(&self) -> u8 {
         println!("\nline  end        attempts  command");
-        let all = self.progress();
-        for (at, (own, command)) in all.iter().zip(&*self.commands).enumerate() {
-            let (end, attempts) = (format!("{:?}", own.standing), own.attempts);
-            println!("{:>4}  {end:<10} {attempts:>8}  {command}", at + 1);
+        for job in self.jobs.progress() {
+            let (state, attempts, task) = (job.state, job.attempts, &job.task.info);
+            let (line, command) = (&task.task_id.value, &task.name);
+            println!("{line:>4}  {state:<10} {attempts:>8}  {command}");
         }
-        match is_done(&all) {
-            true => u8::from(count(&all, Standing::Failed) > 0),
+        let counts = self.jobs.counts();
+        match counts.is_done() {
+            true => u8::from(counts.of(JobState::Failed) > 0),
             false => 130,
         }
     }
@@ -143,108 +108,44 @@ impl Batch {
 impl Scheduler for Batch {
     async fn resource_offers(&mut self, driver: &SchedulerHandle, _: Vec<Offer>) {
         // The ledger has them.
-        self.launch(driver, &self.progress()).await;
+        self.launch(driver).await;
     }
 
-    async fn status_update(&mut self, driver: &SchedulerHandle, status: TaskStatus) {
+    async fn status_update(&mut self, driver: &SchedulerHandle, _: TaskStatus) {
         // The tracker has stored it.
-        let all = self.progress();
-        let command = command_of(&status.task_id);
-        let attempts = all.get(command).map_or(0, |own| own.attempts);
-        if status.state().is_live() && status.task_id != task_id(command, attempts.max(1) - 1) {
-            // The master had forgotten it, and another attempt has taken its place.
-            let killer = self.tools.killer.clone();
-            tokio::spawn(async move { killer.kill(status.task_id, status.agent_id).await });
-        }
-        self.launch(driver, &all).await;
-        show(&all);
-        if is_done(&all) {
+        self.launch(driver).await;
+        let counts = self.jobs.counts();
+        let bar = "=".repeat(30 * counts.ended() / counts.total());
+        let end = if stdout().is_terminal() { '\r' } else { '\n' };
+        // A terminal that is gone is no reason to stop.
+        let _ = write!(stdout(), "[{bar:30}] {counts} {end}").and_then(|()| stdout().flush());
+        if counts.is_done() {
             driver.stop();
         }
     }
 }
 
-/// Attempts at a command are counted, so that each is a task of its own.
-fn task_id(command: usize, attempt: usize) -> TaskId {
-    format!("{command:05}-{attempt}").into()
-}
-
-/// Other tasks than those of [`task_id`] are nowhere.
-fn command_of(task_id: &TaskId) -> usize {
-    let command = task_id.value.split('-').next();
-    command.and_then(|at| at.parse().ok()).unwrap_or(usize::MAX)
-}
-
-fn count(all: &[Progress], standing: Standing) -> usize {
-    all.iter().filter(|own| own.standing == standing).count()
-}
-
-fn is_done(all: &[Progress]) -> bool {
-    count(all, Standing::Succeeded) + count(all, Standing::Failed) == all.len()
-}
-
-fn show(all: &[Progress]) {
-    let states = [Standing::Succeeded, Standing::Failed, Standing::Busy];
-    let ([done, failed, busy], total) = (states.map(|own| count(all, own)), all.len());
-    let bar = "=".repeat(30 * (done + failed) / total);
-    let line = format!("[{bar:30}] {done} of {total} succeeded, {failed} failed, {busy} running");
-    match stdout().is_terminal() {
-        true => print!("\r{line} "),
-        false => println!("{line}"),
-    }
-    // A terminal that is gone is no reason to stop.
-    let _ = stdout().flush();
-}
-
-/// Takes an option and its value out of the arguments.
-fn option<T: FromStr>(given: &mut Vec<String>, name: &str, default: T) -> Result<T, Failed> {
-    let Some(at) = given.iter().position(|own| own == name) else {
-        return Ok(default);
-    };
-    let value = given.drain(at..given.len().min(at + 2)).nth(1);
-    let value = value.ok_or(USAGE)?.parse();
-    value.map_err(|_| format!("{name} cannot be that\n{USAGE}").into())
-}
-
 /// The program; its exit status.
-pub(crate) async fn run(mut given: Vec<String>) -> Result<u8, Failed> {
-    let file = given.first().ok_or(USAGE)?.clone();
-    let master = option(&mut given, "--master", "local".to_owned())?;
-    let cpus = option(&mut given, "--cpus", 0.1)?;
-    let mem = option(&mut given, "--mem", 32.0)?;
-    let retries = option(&mut given, "--retries", 2)?;
-    let state: PathBuf = option(&mut given, "--state", format!("{file}.state").into())?;
-    if given != [file.as_str()] || file.starts_with("--") {
-        return Err(USAGE.into());
-    }
-    let text = std::fs::read_to_string(&file);
-    let text = text.map_err(|error| format!("{file} cannot be read: {error}"))?;
-    let lines = text.lines().map(str::trim);
-    let commands = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let commands: Arc<[String]> = commands.map(str::to_owned).collect();
-
+pub(crate) async fn run(arguments: Arguments) -> Result<u8, Box<dyn Error>> {
+    let tasks = tasks(&arguments)?;
+    let beside = arguments.file.with_added_extension("state");
+    let state = arguments.state.unwrap_or(beside);
     std::fs::create_dir_all(&state)?;
-    let store = FileTaskStore::new(state.join("tasks"));
-    let tracker = TaskTracker::builder().store(store);
+    let tracker = TaskTracker::builder().store(FileTaskStore::new(state.join("tasks")));
     let tracker = tracker.retained_tasks(usize::MAX).open().await?;
-    let is_of = |task: &TrackedTask| commands.get(command_of(&task.task_id)) == Some(&task.name);
-    if !tracker.inspect(|tasks| tasks.iter().all(is_of)) {
-        return Err(format!("{file} has changed since {} was written", state.display()).into());
-    }
-    let batch = Batch {
-        commands,
-        needs: Needs::new(Request::new().cpus(cpus).mem(mem)),
-        retries,
-        tools: Toolbox::new(tracker),
-    };
-    if !is_done(&batch.progress()) {
+    let jobs = Jobs::new(&tracker, tasks)?.retries(arguments.retries);
+    jobs.check()?;
+    let tools = Toolbox::new(tracker);
+    tools.demand.wants(ROLE);
+    let batch = Batch { jobs, tools };
+    if !batch.jobs.counts().is_done() {
         let framework = FrameworkInfo::new("batch", [ROLE])
-            .failover(FAILOVER)
+            // What runs may go on for a week without this program.
+            .failover(Duration::from_secs(7 * 24 * 3600))
             .checkpointing()
             .capability(capability::Type::PartitionAware);
-        batch.tools.demand.wants(ROLE);
         let scheduler = batch.tools.observe(batch.clone());
-        SchedulerDriver::builder(scheduler, framework, &master)
+        SchedulerDriver::builder(scheduler, framework, &arguments.master)
             .framework_id_store(FileFrameworkIdStore::new(state.join("framework-id")))
             .framework_removal(FrameworkRemoval::RegisterAnew)
             .build()?
@@ -256,12 +157,9 @@ pub(crate) async fn run(mut given: Vec<String>) -> Result<u8, Failed> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::from_default_env();
-    let log = tracing_subscriber::fmt().with_env_filter(filter);
-    log.with_writer(std::io::stderr).init();
-    let ended = run(std::env::args().skip(1).collect()).await;
-    ExitCode::from(ended.unwrap_or_else(|error| {
-        eprintln!("{error}");
-        2
-    }))
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    log.with_env_filter(EnvFilter::from_default_env()).init();
+    let ended = run(Arguments::parse()).await;
+    let ended = ended.inspect_err(|error| eprintln!("{error}"));
+    ended.unwrap_or(2).into()
 }

@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use mesos_framework::proto::framework_info::capability;
 use mesos_framework::proto::{CommandInfo, FrameworkId, FrameworkInfo, MasterInfo, Offer};
-use mesos_framework::proto::{TaskId, TaskInfo, TaskState, TaskStatus};
+use mesos_framework::proto::{TaskId, TaskInfo, TaskStatus};
 use mesos_framework::resources::Request;
 use mesos_framework::toolkit::matching::{Matcher, Needs, PendingTask};
-use mesos_framework::toolkit::{TaskChange, TaskStore, TaskTracker, Toolbox, TrackedTask};
+use mesos_framework::toolkit::{Jobs, TaskChange, TaskStore, TaskTracker, Toolbox, TrackedTask};
 use mesos_framework::{Error, ErrorKind, Stop, ZooKeeperFrameworkIdStore, async_trait};
 use mesos_framework::{Scheduler, SchedulerDriver, SchedulerHandle};
 use zookeeper_client::{
@@ -155,49 +155,29 @@ fn failed(what: &str, cause: Failed) -> Error {
 }
 
 struct Sleeper {
+    jobs: Jobs,
     tools: Toolbox,
-    tasks: usize,
-    seconds: f64,
 }
 
 impl Sleeper {
-    /// What is to be launched: tasks that nobody has launched yet, and those whose launch went wrong, each attempt under an
-    /// id of its own. A leader may die between storing a task and launching it: then the master says that it is gone.
-    fn waiting(&self) -> Vec<String> {
-        self.tools.tracker.inspect(|tasks| {
-            let id = |number: usize| {
-                let id = format!("task-{number}.");
-                let own = tasks
-                    .iter()
-                    .filter(|task| task.task_id.value.starts_with(&id));
-                let states: Vec<_> = own.map(|task| task.state).collect();
-                let is_taken = states.iter().any(|state| {
-                    let others = [TaskState::TaskFinished, TaskState::TaskUnreachable];
-                    state.is_live() || others.contains(state)
-                });
-                (!is_taken).then(|| format!("{id}{}", states.len()))
-            };
-            (0..self.tasks).filter_map(id).collect()
-        })
-    }
-
-    /// Two run at a time, so that there is something to take over.
     async fn launch(&self, driver: &SchedulerHandle) {
-        let needs = Needs::new(Request::new().cpus(0.1).mem(32.0));
-        let room = 2_usize.saturating_sub(self.tools.tracker.counts().live());
-        let tasks = self.waiting().into_iter().take(room).map(|id| {
-            let command = CommandInfo::in_shell(format!("sleep {}", self.seconds));
-            PendingTask::new(TaskInfo::new(id, "", []).command(command), needs.clone())
-        });
-        let (tasks, matcher) = (tasks.collect::<Vec<_>>(), Matcher::first_fit());
-        if let Err(error) = self.tools.place(driver, ROLE, &matcher, &tasks).await {
+        let (tools, matcher) = (&self.tools, Matcher::first_fit());
+        if let Err(error) = tools.place_jobs(driver, ROLE, &matcher, &self.jobs).await {
             driver.abort_with(error);
         }
     }
+}
 
-    fn is_done(&self) -> bool {
-        self.tools.tracker.counts().of(TaskState::TaskFinished) >= self.tasks
-    }
+/// The tasks of the framework. A leader may die between storing one and launching it: then the master says that it is gone,
+/// and it is tried again. Two run at a time, so that there is something to take over.
+fn jobs(tracker: &TaskTracker, tasks: usize, seconds: f64) -> mesos_framework::Result<Jobs> {
+    let needs = Needs::new(Request::new().cpus(0.1).mem(32.0));
+    let tasks = (0..tasks).map(|number| {
+        let command = CommandInfo::in_shell(format!("sleep {seconds}"));
+        let task = TaskInfo::new(format!("task-{number}"), "", []).command(command);
+        PendingTask::new(task, needs.clone())
+    });
+    Ok(Jobs::new(tracker, tasks)?.retries(usize::MAX).at_once(2))
 }
 
 #[async_trait]
@@ -213,7 +193,7 @@ impl Scheduler for Sleeper {
     async fn status_update(&mut self, driver: &SchedulerHandle, status: TaskStatus) {
         println!("{} {}", status.task_id, status.state().as_str_name());
         self.launch(driver).await;
-        if self.is_done() {
+        if self.jobs.counts().is_done() {
             driver.stop();
         }
     }
@@ -239,20 +219,20 @@ async fn run(given: Vec<String>) -> Result<(), Failed> {
     let store = ZooKeeperTaskStore::new(&lock, path).await?;
     let tracker = TaskTracker::builder().store(store).open().await?;
     println!("leading: {:?}", tracker.counts());
-    let sleeper = Sleeper {
-        tools: Toolbox::new(tracker),
-        tasks,
-        seconds,
-    };
-    if sleeper.is_done() {
+    let jobs = jobs(&tracker, tasks, seconds)?;
+    if jobs.counts().is_done() {
         return Ok(());
     }
+    let tools = Toolbox::new(tracker);
+    tools.demand.wants(ROLE);
+    let sleeper = Sleeper {
+        jobs,
+        tools: tools.clone(),
+    };
     let framework = FrameworkInfo::new("sleeper", [ROLE])
         .failover(FAILOVER)
         .checkpointing()
         .capability(capability::Type::PartitionAware);
-    let tools = sleeper.tools.clone();
-    tools.demand.wants(ROLE);
     let over = async {
         tokio::select! {
             () = is_over(&client) => println!("another one leads"),

@@ -11,6 +11,8 @@ mod protocol;
 mod queue;
 mod receipt;
 mod supervisor;
+#[cfg(test)]
+pub(crate) mod tests;
 mod unconnected;
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@
 //! | [`Demand`] | asks for offers of those roles only for which there is work |
 //! | [`Operations`] | carries reservations and volumes to their end, as futures |
 //! | [`Maintenance`] | answers when the framework is asked to leave an agent |
+//! | [`Jobs`] | tasks that are tried until each has ended well, or has failed too often |
 //! | [`Toolbox`] | tracker, reconciler, killer, ledger and demand, put together |
 //! | [`testing`] | a driver that records the calls of a scheduler or executor, without any cluster |
 //! | [`Observed`], [`Observer`] | have tools told before the scheduler |
@@ -29,6 +30,7 @@
 //! `docs/reconciliation.md` of Apache Mesos 1.11.0, which leave all this to frameworks.
 
 mod demand;
+mod jobs;
 mod killer;
 mod maintenance;
 pub mod matching;
@@ -42,6 +44,7 @@ mod toolbox;
 mod worker;
 
 pub use demand::{Demand, DemandBuilder};
+pub use jobs::{Job, JobCounts, JobState, Jobs};
 pub use killer::{KillEnd, TaskKiller, TaskKillerBuilder};
 pub use maintenance::{Maintenance, MaintenanceAnswer, MaintenanceBuilder};
 pub use observer::{Observed, Observer};

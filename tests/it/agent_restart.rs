@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mesos_framework::proto::task_status::Reason;
-use mesos_framework::proto::{CommandInfo, TaskState};
+use mesos_framework::proto::{CommandInfo, FrameworkInfo, TaskState};
 use serde_json::json;
 
 use crate::agents::{agents_word, checkpointing, masters_word, operate};
@@ -16,8 +16,16 @@ use crate::recorder::Callback;
 
 const EXECUTORS_LIMIT: Duration = Duration::from_secs(5);
 
-async fn start() -> OwnCluster {
-    OwnCluster::with(Agents::Mortal).await
+/// A cluster, and a framework of it.
+async fn start(info: FrameworkInfo) -> (OwnCluster, Framework) {
+    let cluster = OwnCluster::with(Agents::Mortal).await;
+    let framework = Framework::register(&cluster.address(), info).await;
+    (cluster, framework)
+}
+
+async fn end(cluster: OwnCluster, framework: Framework) {
+    framework.teardown().await;
+    cluster.shutdown().await;
 }
 
 impl Framework {
@@ -36,9 +44,7 @@ impl Framework {
 
 #[tokio::test]
 async fn an_executor_that_is_not_back_in_time_is_killed() {
-    let mut cluster = start().await;
-    let mut framework =
-        Framework::register(&cluster.address(), checkpointing("executor-late")).await;
+    let (mut cluster, mut framework) = start(checkpointing("executor-late")).await;
     let task = framework.run("late", RUN).await;
     let executor_id = task.executor.clone().unwrap().executor_id;
     framework
@@ -70,14 +76,12 @@ async fn an_executor_that_is_not_back_in_time_is_killed() {
     let message = "Executor did not reregister within 2secs";
     assert_eq!(agents_word(&status), (TaskState::TaskGone, reason, message));
     assert_eq!(ended, Some(Some(9)));
-    framework.teardown().await;
-    cluster.shutdown().await;
+    end(cluster, framework).await;
 }
 
 #[tokio::test]
 async fn tasks_without_checkpointing_are_lost_with_their_agent() {
-    let mut cluster = start().await;
-    let mut framework = Framework::register(&cluster.address(), info("unchecked")).await;
+    let (mut cluster, mut framework) = start(info("unchecked")).await;
     let task = framework.run("unchecked", RUN).await;
     cluster.kill_agent(0);
     let status = framework.status(&task.task_id).await;
@@ -99,28 +103,24 @@ async fn tasks_without_checkpointing_are_lost_with_their_agent() {
     let offer = framework.offer().await;
     assert_eq!(offer.agent_id, task.agent_id);
     assert!(offer.executor_ids.is_empty());
-    framework.teardown().await;
-    cluster.shutdown().await;
+    end(cluster, framework).await;
 }
 
 #[tokio::test]
 async fn offers_of_an_agent_that_dies_are_rescinded() {
-    let mut cluster = start().await;
-    let mut framework = Framework::register(&cluster.address(), info("rescinded")).await;
+    let (mut cluster, mut framework) = start(info("rescinded")).await;
     let offer = framework.offer().await;
     cluster.kill_agent(0);
     framework.rescinded(&offer.id).await;
     // Its loss is told only when it is given up.
     let is_loss = |callback: &Callback| matches!(callback, Callback::AgentLost(_));
     assert!(framework.is_without(QUIET, is_loss).await);
-    framework.teardown().await;
-    cluster.shutdown().await;
+    end(cluster, framework).await;
 }
 
 #[tokio::test]
 async fn a_kill_while_the_agent_is_away_is_made_up_for() {
-    let mut cluster = start().await;
-    let mut framework = Framework::register(&cluster.address(), checkpointing("kill-later")).await;
+    let (mut cluster, mut framework) = start(checkpointing("kill-later")).await;
     let task = framework.run("killed", RUN).await;
     let offer = framework.offer().await;
     cluster.kill_agent(0);
@@ -138,8 +138,7 @@ async fn a_kill_while_the_agent_is_away_is_made_up_for() {
         .comes_to(&task.task_id, TaskState::TaskKilled)
         .await;
     assert_eq!(status.agent_id, Some(task.agent_id));
-    framework.teardown().await;
-    cluster.shutdown().await;
+    end(cluster, framework).await;
 }
 
 #[tokio::test]
@@ -156,8 +155,7 @@ async fn a_recovering_agent_takes_nothing_but_subscriptions() {
     framework_answers(&cluster, framework.id.value.as_str()).await;
     framework.executor_returns().await;
     framework.kill(&task.task_id).await;
-    framework.teardown().await;
-    cluster.shutdown().await;
+    end(cluster, framework).await;
 }
 
 async fn framework_answers(cluster: &OwnCluster, framework_id: &str) {
@@ -201,8 +199,7 @@ async fn framework_answers(cluster: &OwnCluster, framework_id: &str) {
 
 #[tokio::test]
 async fn an_executor_that_ended_while_its_agent_was_away_has_failed_its_task() {
-    let mut cluster = start().await;
-    let mut framework = Framework::register(&cluster.address(), checkpointing("ended-away")).await;
+    let (mut cluster, mut framework) = start(checkpointing("ended-away")).await;
     let task = framework.run("ended", RUN_WITH_AGENT).await;
     cluster.restart_agent(0).await;
     let failed = TaskState::TaskFailed;
@@ -214,13 +211,12 @@ async fn an_executor_that_ended_while_its_agent_was_away_has_failed_its_task() {
     );
     let is_loss = |callback: &Callback| matches!(callback, Callback::ExecutorLost(..));
     assert!(framework.is_without(QUIET, is_loss).await);
-    framework.teardown().await;
-    cluster.shutdown().await;
+    end(cluster, framework).await;
 }
 
 #[tokio::test]
 async fn updates_that_are_not_acknowledged_survive_a_restart() {
-    let mut cluster = start().await;
+    let mut cluster = OwnCluster::with(Agents::Mortal).await;
     let info = checkpointing("updates-kept");
     let mut framework = Framework::register_with(&cluster.address(), info, |builder| {
         builder.explicit_acknowledgements()
@@ -248,14 +244,12 @@ async fn updates_that_are_not_acknowledged_survive_a_restart() {
     }
     assert_eq!(seen, [TaskState::TaskRunning, TaskState::TaskFinished]);
     framework.acknowledge(&status).await;
-    framework.teardown().await;
-    cluster.shutdown().await;
+    end(cluster, framework).await;
 }
 
 #[tokio::test]
 async fn an_agent_that_leaves_in_order_loses_its_tasks() {
-    let mut cluster = start().await;
-    let mut framework = Framework::register(&cluster.address(), checkpointing("leaves")).await;
+    let (mut cluster, mut framework) = start(checkpointing("leaves")).await;
     let task = framework.run("left", RUN).await;
     let offer = framework.offer().await;
     cluster.shut_agent_down(0);
@@ -275,14 +269,12 @@ async fn an_agent_that_leaves_in_order_loses_its_tasks() {
     let offer = framework.offer().await;
     assert_eq!(offer.agent_id, task.agent_id);
     assert!(offer.executor_ids.is_empty());
-    framework.teardown().await;
-    cluster.shutdown().await;
+    end(cluster, framework).await;
 }
 
 #[tokio::test]
 async fn a_launch_that_never_reached_the_agent_is_dropped_when_it_is_back() {
-    let mut cluster = start().await;
-    let mut framework = Framework::register(&cluster.address(), checkpointing("launch-lost")).await;
+    let (mut cluster, mut framework) = start(checkpointing("launch-lost")).await;
     // The agent knows by now that it is registered.
     framework.run("before", RUN).await;
     let offer = framework.offer().await;
@@ -300,14 +292,12 @@ async fn a_launch_that_never_reached_the_agent_is_dropped_when_it_is_back() {
         agents_word(&status),
         (TaskState::TaskDropped, Reason::Reconciliation, message)
     );
-    framework.teardown().await;
-    cluster.shutdown().await;
+    end(cluster, framework).await;
 }
 
 #[tokio::test]
 async fn an_executor_that_never_subscribed_is_killed_after_a_restart() {
-    let mut cluster = start().await;
-    let mut framework = Framework::register(&cluster.address(), checkpointing("waited")).await;
+    let (mut cluster, mut framework) = start(checkpointing("waited")).await;
     let offer = framework.offer().await;
     let mut task = task("waited", RUN, &offer);
     // It never subscribes.
@@ -333,6 +323,5 @@ async fn an_executor_that_never_subscribed_is_killed_after_a_restart() {
     let reason = Reason::ExecutorReregistrationTimeout;
     let message = "Executor did not reregister within 2secs";
     assert_eq!(agents_word(&status), (TaskState::TaskGone, reason, message));
-    framework.teardown().await;
-    cluster.shutdown().await;
+    end(cluster, framework).await;
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use clap::Parser as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
@@ -36,11 +37,13 @@ async fn runs_as_program() {
     let Ok(arguments) = std::env::var(ARGUMENTS) else {
         return;
     };
-    let arguments = arguments.lines().map(str::to_owned).collect();
-    let status = program::run(arguments).await.unwrap_or_else(|error| {
-        eprintln!("{error}");
-        2
-    });
+    let arguments = ["batch"].into_iter().chain(arguments.lines());
+    let status = program::run(program::Arguments::parse_from(arguments))
+        .await
+        .unwrap_or_else(|error| {
+            eprintln!("{error}");
+            2
+        });
     std::process::exit(i32::from(status));
 }
 

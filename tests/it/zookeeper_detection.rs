@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mesos_framework::proto::MasterInfo;
 use mesos_framework::{
     ConnectionState, ConnectionWatch, ErrorKind, SchedulerDriver, ZooKeeperDetector,
 };
@@ -59,8 +60,58 @@ async fn id_of(address: &str) -> String {
     state["id"].as_str().unwrap().to_owned()
 }
 
+async fn leader_of(cluster: &Cluster) -> MasterInfo {
+    master_info(&cluster.address(), &id_of(&cluster.address()).await)
+}
+
+async fn registered(mut starting: Starting) -> Framework {
+    let id = starting.registered().await.unwrap();
+    starting.into_framework(id)
+}
+
 /// A second master, for tests with no need of a real election: an address that nobody subscribes with.
 const NOBODY: &str = "127.0.0.1:1";
+
+/// A server, a cluster, and the cluster's master as the leading one.
+struct Rig {
+    cluster: Cluster,
+    candidates: Candidates,
+    leader: MasterInfo,
+    znode: String,
+    server: ZooKeeper,
+}
+
+impl Rig {
+    /// None if there is no server here.
+    async fn start() -> Option<Self> {
+        let server = ZooKeeper::start().await?;
+        let cluster = Cluster::start().await;
+        let candidates = Candidates::new(&server).await;
+        let leader = leader_of(&cluster).await;
+        let znode = candidates.stand(&leader).await;
+        Some(Self {
+            cluster,
+            candidates,
+            leader,
+            znode,
+            server,
+        })
+    }
+
+    async fn framework(&self, name: &str, session: Duration) -> Framework {
+        registered(start(name, &self.server.master_string(), session)).await
+    }
+
+    async fn is_undisturbed_and_watches(&self, framework: &mut Framework) {
+        let (candidates, master) = (&self.candidates, self.cluster.address());
+        is_undisturbed_and_watches(framework, candidates, &master, &self.znode).await;
+    }
+
+    async fn end(self, framework: Framework) {
+        drop(framework);
+        self.cluster.shutdown().await;
+    }
+}
 
 /// Whatever ZooKeeper went through: the subscription is still the first one, and the next leader is noticed.
 async fn is_undisturbed_and_watches(
@@ -110,15 +161,14 @@ async fn nobody_leading_is_waited_for_also_without_the_path() {
     let cluster = Cluster::start().await;
     // One of the servers does not answer.
     let url = server.master_string().replace("zk://", "zk://127.0.0.1:1,");
-    let mut starting = start("early", &url, LONG);
+    let starting = start("early", &url, LONG);
     let mut watch = starting.driver.handle().watch_connection();
     until_detecting(&mut watch).await;
     let candidates = Candidates::new(&server).await;
     candidates.keep_log().await;
-    let leader = master_info(&cluster.address(), &id_of(&cluster.address()).await);
+    let leader = leader_of(&cluster).await;
     candidates.stand(&leader).await;
-    let id = starting.registered().await.unwrap();
-    starting.into_framework(id).teardown().await;
+    registered(starting).await.teardown().await;
     cluster.shutdown().await;
 }
 
@@ -129,7 +179,7 @@ async fn the_lowest_number_leads_whatever_its_label() {
     };
     let cluster = Cluster::start().await;
     let candidates = Candidates::new(&server).await;
-    let leader = master_info(&cluster.address(), &id_of(&cluster.address()).await);
+    let leader = leader_of(&cluster).await;
     let old = candidates.stand_as_of_old(&leader).await;
     candidates.stand(&master_info(NOBODY, "other")).await;
     let framework = Framework::register(&server.master_string(), info("old-form")).await;
@@ -143,71 +193,50 @@ async fn the_lowest_number_leads_whatever_its_label() {
 
 #[tokio::test]
 async fn a_server_restarted_within_the_session_goes_unnoticed() {
-    let Some(mut server) = ZooKeeper::start().await else {
+    let Some(mut rig) = Rig::start().await else {
         return;
     };
-    let cluster = Cluster::start().await;
-    let candidates = Candidates::new(&server).await;
-    let leader = master_info(&cluster.address(), &id_of(&cluster.address()).await);
-    let znode = candidates.stand(&leader).await;
-    let mut starting = start("restarted", &server.master_string(), LONG);
-    let id = starting.registered().await.unwrap();
-    let mut framework = starting.into_framework(id);
+    let mut framework = rig.framework("restarted", LONG).await;
     let mut watch = framework.handle.watch_connection();
 
-    server.kill();
+    rig.server.kill();
     let lost = until_told(&mut watch, "connection to").await;
     assert_eq!(lost.kind(), ErrorKind::Disconnected);
-    server.restart().await;
-    is_undisturbed_and_watches(&mut framework, &candidates, &cluster.address(), &znode).await;
+    rig.server.restart().await;
+    rig.is_undisturbed_and_watches(&mut framework).await;
     let last = framework.handle.connection().last_error.unwrap();
     assert!(!last.to_string().contains("session"), "{last}");
-    drop(framework);
-    cluster.shutdown().await;
+    rig.end(framework).await;
 }
 
 #[tokio::test]
 async fn an_expired_session_is_followed_by_another() {
-    let Some(mut server) = ZooKeeper::start().await else {
+    let Some(mut rig) = Rig::start().await else {
         return;
     };
-    let cluster = Cluster::start().await;
-    let candidates = Candidates::new(&server).await;
-    let leader = master_info(&cluster.address(), &id_of(&cluster.address()).await);
-    let znode = candidates.stand(&leader).await;
-    let mut starting = start("expired", &server.master_string(), SHORT);
-    let id = starting.registered().await.unwrap();
-    let mut framework = starting.into_framework(id);
+    let mut framework = rig.framework("expired", SHORT).await;
     let mut watch = framework.handle.watch_connection();
 
-    server.kill();
+    rig.server.kill();
     until_told(&mut watch, "cannot be reached").await;
-    server.restart().await;
-    is_undisturbed_and_watches(&mut framework, &candidates, &cluster.address(), &znode).await;
-    drop(framework);
-    cluster.shutdown().await;
+    rig.server.restart().await;
+    rig.is_undisturbed_and_watches(&mut framework).await;
+    rig.end(framework).await;
 }
 
 #[tokio::test]
 async fn a_server_that_answers_nothing_is_left_and_tried_again() {
-    let Some(server) = ZooKeeper::start().await else {
+    let Some(rig) = Rig::start().await else {
         return;
     };
-    let cluster = Cluster::start().await;
-    let candidates = Candidates::new(&server).await;
-    let leader = master_info(&cluster.address(), &id_of(&cluster.address()).await);
-    let znode = candidates.stand(&leader).await;
-    let mut starting = start("frozen", &server.master_string(), SHORT);
-    let id = starting.registered().await.unwrap();
-    let mut framework = starting.into_framework(id);
+    let mut framework = rig.framework("frozen", SHORT).await;
     let mut watch = framework.handle.watch_connection();
 
-    server.signal("STOP");
+    rig.server.signal("STOP");
     until_told(&mut watch, "cannot be reached").await;
-    server.signal("CONT");
-    is_undisturbed_and_watches(&mut framework, &candidates, &cluster.address(), &znode).await;
-    drop(framework);
-    cluster.shutdown().await;
+    rig.server.signal("CONT");
+    rig.is_undisturbed_and_watches(&mut framework).await;
+    rig.end(framework).await;
 }
 
 #[tokio::test]
@@ -218,18 +247,17 @@ async fn a_malformed_znode_is_told_and_does_not_disturb_a_subscription() {
     let cluster = Cluster::start().await;
     let candidates = Candidates::new(&server).await;
     let bad = candidates.write("json.info_", b"{\"id\": 5").await;
-    let mut starting = start("malformed", &server.master_string(), LONG);
+    let starting = start("malformed", &server.master_string(), LONG);
     let mut watch = starting.driver.handle().watch_connection();
     let error = until_told(&mut watch, "tells of no master").await;
     assert_eq!(error.kind(), ErrorKind::Protocol);
     let name = bad.rsplit('/').next().unwrap();
     assert!(error.to_string().contains(name), "{error}");
 
-    let leader = master_info(&cluster.address(), &id_of(&cluster.address()).await);
+    let leader = leader_of(&cluster).await;
     let good = candidates.stand(&leader).await;
     candidates.withdraw(&bad).await;
-    let id = starting.registered().await.unwrap();
-    let mut framework = starting.into_framework(id);
+    let mut framework = registered(starting).await;
 
     let mut standing = good;
     for (label, content, why) in [
@@ -262,7 +290,7 @@ async fn znodes_may_want_a_password_which_is_never_told() {
     let cluster = Cluster::start().await;
     let client = server.client_as(LONG, Some(CREDENTIAL)).await;
     let candidates = Candidates::of(client, Acls::creator_all()).await;
-    let leader = master_info(&cluster.address(), &id_of(&cluster.address()).await);
+    let leader = leader_of(&cluster).await;
     let znode = candidates.stand(&leader).await;
     let url = |credential: &str| {
         let at = format!("zk://{credential}@");
@@ -280,9 +308,8 @@ async fn znodes_may_want_a_password_which_is_never_told() {
     ));
     drop(stranger);
 
-    let mut starting = start("authorized", &url(CREDENTIAL), LONG);
-    let id = starting.registered().await.unwrap();
-    let mut framework = starting.into_framework(id);
+    let starting = start("authorized", &url(CREDENTIAL), LONG);
+    let mut framework = registered(starting).await;
     is_undisturbed_and_watches(&mut framework, &candidates, &cluster.address(), &znode).await;
     let detector = ZooKeeperDetector::new(&url(CREDENTIAL)).unwrap();
     let shown = format!("{detector:?}");
@@ -303,46 +330,37 @@ async fn znodes_may_want_a_password_which_is_never_told() {
 
 #[tokio::test]
 async fn the_same_leader_with_another_session_is_not_subscribed_with_again() {
-    let Some(server) = ZooKeeper::start().await else {
+    let Some(mut rig) = Rig::start().await else {
         return;
     };
-    let cluster = Cluster::start().await;
-    let candidates = Candidates::new(&server).await;
-    let leader = master_info(&cluster.address(), &id_of(&cluster.address()).await);
-    let first = candidates.stand(&leader).await;
-    let mut framework = Framework::register(&server.master_string(), info("same")).await;
+    let mut framework = Framework::register(&rig.server.master_string(), info("same")).await;
     // Nobody leads for a while.
-    candidates.withdraw(&first).await;
-    let second = candidates.stand(&leader).await;
+    rig.candidates.withdraw(&rig.znode).await;
+    rig.znode = rig.candidates.stand(&rig.leader).await;
     let is_quiet =
         framework.is_without(QUIET, |callback| matches!(callback, Callback::Disconnected));
     assert!(is_quiet.await);
-    is_undisturbed_and_watches(&mut framework, &candidates, &cluster.address(), &second).await;
-    drop(framework);
-    cluster.shutdown().await;
+    rig.is_undisturbed_and_watches(&mut framework).await;
+    rig.end(framework).await;
 }
 
 #[tokio::test]
 async fn sessions_end_with_their_drivers() {
-    let Some(server) = ZooKeeper::start().await else {
+    let Some(rig) = Rig::start().await else {
         return;
     };
-    let cluster = Cluster::start().await;
-    let candidates = Candidates::new(&server).await;
-    let leader = master_info(&cluster.address(), &id_of(&cluster.address()).await);
-    candidates.stand(&leader).await;
-    let framework = Framework::register(&server.master_string(), info("ends")).await;
-    let during = sessions(&server).await;
+    let framework = Framework::register(&rig.server.master_string(), info("ends")).await;
+    let during = sessions(&rig.server).await;
     framework.teardown().await;
     let ended = async {
-        while sessions(&server).await >= during {
+        while sessions(&rig.server).await >= during {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
     tokio::time::timeout(LONG / 2, ended)
         .await
         .expect("the session is closed, and did not expire");
-    cluster.shutdown().await;
+    rig.cluster.shutdown().await;
 }
 
 /// How many connections the server has, by its command `srvr`.

@@ -140,6 +140,12 @@ impl TaskKiller {
         target.kill().await
     }
 
+    /// Whether somebody waits for this task to be killed.
+    #[must_use]
+    pub fn is_killing(&self, task_id: &TaskId) -> bool {
+        self.shared.targets().contains_key(task_id)
+    }
+
     /// How many tasks are being killed.
     #[must_use]
     pub fn len(&self) -> usize {

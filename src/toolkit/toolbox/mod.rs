@@ -11,18 +11,20 @@ use futures_util::future::try_join_all;
 
 use super::matching::{Matcher, PendingTask, Placements};
 use super::{
-    Demand, KillEnd, LaunchReceipt, Observed, OfferLedger, Reconciler, TaskKiller, TaskTracker,
+    Demand, Jobs, KillEnd, LaunchReceipt, Observed, OfferLedger, Reconciler, TaskKiller,
+    TaskTracker,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::proto::{OfferId, TaskId, TaskInfo, offer};
+use crate::proto::{AgentId, OfferId, TaskId, TaskInfo, offer};
 use crate::scheduler::{Scheduler, SchedulerHandle};
 
 /// Tracker, reconciler, killer, ledger and demand of one framework, put together: what most schedulers begin with.
 ///
 /// It adds only what concerns several of them: launches that are stored by the tracker and use up offers of the ledger
-/// ([`launch`](Self::launch), [`accept`](Self::accept)), whole rounds of matching ([`place`](Self::place)), and an end for
-/// everything that runs ([`kill_all`](Self::kill_all)). Everything else is done with the tools themselves, which are its
-/// fields; each may be replaced by one with other settings before the driver starts. Clones share the tools.
+/// ([`launch`](Self::launch), [`accept`](Self::accept)), whole rounds of matching ([`place`](Self::place), and
+/// [`place_jobs`](Self::place_jobs) for tasks that are tried until they end well), and an end for everything that runs
+/// ([`kill_all`](Self::kill_all)). Everything else is done with the tools themselves, which are its fields; each may be
+/// replaced by one with other settings before the driver starts. Clones share the tools.
 ///
 /// # Examples
 /// A framework that runs three tasks and ends; with a store for the tracker, it would go on where it was when it is
@@ -233,6 +235,36 @@ impl Toolbox {
         Ok(placements)
     }
 
+    /// Launches those of `jobs` whose turn it is and that have a place, as [`place`](Self::place) does; and has attempts
+    /// killed that run for nothing ([`Jobs::surplus`]).
+    ///
+    /// `jobs`: of the toolbox's own tracker, all of them for `role`. To be called where `place` is, and not twice at once:
+    /// both would launch the same attempts, and the tracker refuses the second. Nobody waits for the kills; those that were
+    /// not over when the process ended begin anew with the first call in the next one.
+    ///
+    /// # Errors
+    /// As [`place`](Self::place).
+    ///
+    /// # Cancel safety
+    /// As [`place`](Self::place).
+    ///
+    /// Source: `Call.Accept`, `Call.Decline`, `Call.Revive`, `Call.Suppress` and `Call.Kill`, scheduler.proto.
+    pub async fn place_jobs(
+        &self,
+        driver: &SchedulerHandle,
+        role: &str,
+        matcher: &Matcher,
+        jobs: &Jobs,
+    ) -> Result<Placements> {
+        let (surplus, waiting) = jobs.due();
+        for (task_id, agent_id) in surplus {
+            if !self.killer.is_killing(&task_id) {
+                tokio::spawn(kill(self.killer.clone(), task_id, agent_id));
+            }
+        }
+        self.place(driver, role, matcher, &waiting).await
+    }
+
     /// Nobody tells a scheduler of a launch that was refused.
     fn heed(&self, role: &str, receipt: LaunchReceipt) {
         let (demand, role) = (self.demand.clone(), role.to_owned());
@@ -273,5 +305,12 @@ impl Toolbox {
 
     fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Relaxed)
+    }
+}
+
+/// Kills a task for which nobody waits.
+async fn kill(killer: TaskKiller, task_id: TaskId, agent_id: Option<AgentId>) {
+    if let Err(error) = killer.kill(task_id.clone(), agent_id).await {
+        tracing::debug!(%task_id, %error, "surplus attempt was not killed");
     }
 }

@@ -160,6 +160,48 @@ async fn a_launch_that_is_refused_makes_its_role_wanted_again() {
 }
 
 #[tokio::test]
+async fn jobs_are_launched_again_until_they_end_well_and_surplus_attempts_killed() {
+    let mut rig = Rig::new().await;
+    let needs = Needs::new(Request::new().cpus(1.0).mem(64.0));
+    let task = TaskInfo::new("job", "", []).command(CommandInfo::in_shell("true"));
+    let jobs = Jobs::new(&rig.tools.tracker, [PendingTask::new(task, needs)]).unwrap();
+    let (handle, matcher) = (rig.driver.handle(), Matcher::first_fit());
+    let tools = rig.tools.clone();
+    let place = || tools.place_jobs(&handle, "*", &matcher, &jobs);
+
+    for (attempt, end) in [
+        ("job-0", Some(TaskState::TaskFailed)),
+        ("job-1", Some(TaskState::TaskLost)),
+        ("job-2", None),
+    ] {
+        assert!(place().await.unwrap().launches.is_empty());
+        assert!(rig.tools.demand.is_wanted("*"));
+        rig.offered(&["o"]).await;
+        assert_eq!(place().await.unwrap().launches.len(), 1);
+        let call = rig.next(Type::Accept).await;
+        assert_eq!(launched(call), [(attempt.into(), "agent-o".into())]);
+        // While it may run, there is no other, and nothing more is wanted.
+        assert!(place().await.unwrap().launches.is_empty());
+        assert!(!rig.tools.demand.is_wanted("*"));
+        if let Some(end) = end {
+            rig.told(attempt, end).await;
+        }
+    }
+    rig.told("job-2", TaskState::TaskRunning).await;
+    // It is back, and another one has its place.
+    rig.told("job-1", TaskState::TaskRunning).await;
+    assert!(place().await.unwrap().launches.is_empty());
+    let killed = rig.next(Type::Kill).await.kill.unwrap();
+    assert_eq!(killed.task_id, "job-1".into());
+    assert!(rig.tools.killer.is_killing(&"job-1".into()));
+    assert!(!rig.tools.killer.is_killing(&"job-2".into()));
+    rig.told("job-1", TaskState::TaskKilled).await;
+    rig.told("job-2", TaskState::TaskFinished).await;
+    assert!(place().await.unwrap().launches.is_empty());
+    assert!(jobs.counts().is_done());
+}
+
+#[tokio::test]
 async fn all_that_run_are_killed_and_their_ends_told() {
     let mut rig = Rig::new().await;
     rig.offered(&["o", "p", "q"]).await;

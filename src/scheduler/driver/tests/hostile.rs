@@ -1,7 +1,5 @@
 //! Whole drivers, between masters that answer anything at any time and schedulers that do anything in their callbacks.
 
-use std::sync::Mutex;
-
 use bytes::{Bytes, BytesMut};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,10 +8,9 @@ use prost::Message as _;
 use super::super::*;
 use crate::backoff::Backoff;
 use crate::detector::FixedAddresses;
-use crate::driver::{ConnectionState, Receipt};
-use crate::http::fake::{Asked, ChunkSender, FakePeer, Posted, Subscribing};
-use crate::http::{Reply, Undelivered};
-use crate::proto::scheduler::{Event, call, event};
+use crate::driver::tests::hostile::{self, Act, Peer, Response, Side, Teller};
+use crate::http::fake::FakePeer;
+use crate::proto::scheduler::{Call, Event, call, event};
 use crate::proto::{FrameworkId, MasterInfo, Offer, OfferId, TaskInfo, TaskStatus};
 use crate::recordio;
 use crate::tests::cases;
@@ -21,44 +18,21 @@ use crate::tests::cases;
 const SECOND: Duration = Duration::from_secs(1);
 /// How long a driver is left alone with its master.
 const LIFE: Duration = Duration::from_secs(3600);
-/// How long its end may take: the running callback, what is queued, TEARDOWN, and the subscription that it needs.
-const END: Duration = Duration::from_secs(600);
 /// Of a task that the scheduler launches, and of one that it never heard of.
 const OWN: &str = "own";
 const STRANGE: &str = "strange";
 const REMOVED: &str = "Framework has been removed";
-const ON_PURPOSE: &str = "on purpose";
 
-/// What the master does with one SUBSCRIBE.
-#[derive(Clone, Debug)]
-enum Answer {
-    Status(u16),
-    Redirect,
-    Fails,
-    Stream(Vec<Act>),
-}
+type Answer = hostile::Answer<Told>;
 
-/// What comes on a stream.
-#[derive(Clone, Debug)]
-enum Act {
+/// What the master tells.
+#[derive(Clone, Copy, Debug)]
+enum Told {
     Subscribed(&'static str),
     Offer,
     Update,
     Heartbeat,
     Error(&'static str),
-    Bytes(Vec<u8>),
-    Pause(u64),
-    Break,
-}
-
-/// What the master answers to a call.
-#[derive(Clone, Copy, Debug)]
-enum Response {
-    Status(u16, &'static str),
-    NotSent,
-    Unknown,
-    /// Only after so many seconds.
-    Late(u64),
 }
 
 /// What the scheduler does in a callback.
@@ -75,26 +49,24 @@ enum Deed {
     Panics,
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn acts() -> impl Strategy<Value = Vec<Act<Told>>> {
     let id = prop::sample::select(vec!["f-1", "f-1", "f-1", "f-2", ""]);
     let error = prop::sample::select(vec![REMOVED, "Framework failed over", ""]);
-    prop_oneof![
-        2 => id.prop_map(Act::Subscribed),
-        4 => Just(Act::Offer),
-        4 => Just(Act::Update),
-        2 => Just(Act::Heartbeat),
-        1 => error.prop_map(Act::Error),
-        1 => vec(any::<u8>(), 0..12).prop_map(Act::Bytes),
-        3 => (0..90_u64).prop_map(Act::Pause),
-        1 => Just(Act::Break),
-    ]
+    let told = prop_oneof![
+        2 => id.prop_map(Told::Subscribed),
+        4 => Just(Told::Offer),
+        4 => Just(Told::Update),
+        2 => Just(Told::Heartbeat),
+        1 => error.prop_map(Told::Error),
+    ];
+    hostile::acts(13, told, 90)
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
     let status = prop::sample::select(vec![200, 202, 307, 400, 401, 403, 404, 418, 500, 503]);
     // What a master does, and then whatever.
-    let stream = vec(act(), 0..10).prop_map(|mut acts| {
-        acts.insert(0, Act::Subscribed("f-1"));
+    let stream = acts().prop_map(|mut acts| {
+        acts.insert(0, Act::Event(Told::Subscribed("f-1")));
         Answer::Stream(acts)
     });
     prop_oneof![
@@ -102,12 +74,12 @@ fn answer() -> impl Strategy<Value = Answer> {
         1 => Just(Answer::Redirect),
         1 => Just(Answer::Fails),
         6 => stream,
-        1 => vec(act(), 0..10).prop_map(Answer::Stream),
+        1 => acts().prop_map(Answer::Stream),
     ]
 }
 
 fn response() -> impl Strategy<Value = Response> {
-    let status = prop::sample::select(vec![
+    hostile::response(vec![
         (202, ""),
         (202, ""),
         (400, "Framework cannot be found"),
@@ -118,13 +90,7 @@ fn response() -> impl Strategy<Value = Response> {
         (500, ""),
         (503, "Agent has not finished recovery"),
         (999, ""),
-    ]);
-    prop_oneof![
-        6 => status.prop_map(|(status, body)| Response::Status(status, body)),
-        1 => Just(Response::NotSent),
-        1 => Just(Response::Unknown),
-        1 => (0..100_u64).prop_map(Response::Late),
-    ]
+    ])
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -141,21 +107,30 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-fn records(events: &[Event]) -> Bytes {
-    let mut stream = BytesMut::new();
-    for event in events {
-        recordio::encode(&event.encode_to_vec(), &mut stream);
+#[derive(Clone)]
+struct AnyMaster;
+
+impl Side for AnyMaster {
+    type Event = Told;
+
+    fn is_subscribe(&self, body: Bytes) -> bool {
+        Call::decode(body).unwrap().r#type() == call::Type::Subscribe
     }
-    stream.freeze()
+
+    fn record(&self, told: &Told) -> Bytes {
+        let mut record = BytesMut::new();
+        recordio::encode(&event_of(told).encode_to_vec(), &mut record);
+        record.freeze()
+    }
 }
 
-fn event_of(act: &Act) -> Event {
+fn event_of(told: &Told) -> Event {
     let of = |r#type: event::Type| Event {
         r#type: Some(r#type as i32),
         ..Event::default()
     };
-    match act {
-        Act::Subscribed(id) => Event {
+    match told {
+        Told::Subscribed(id) => Event {
             subscribed: Some(Box::new(event::Subscribed {
                 framework_id: (*id).into(),
                 heartbeat_interval_seconds: Some(15.0),
@@ -163,7 +138,7 @@ fn event_of(act: &Act) -> Event {
             })),
             ..of(event::Type::Subscribed)
         },
-        Act::Offer => Event {
+        Told::Offer => Event {
             offers: Some(event::Offers {
                 offers: vec![Offer {
                     id: "o".into(),
@@ -173,7 +148,7 @@ fn event_of(act: &Act) -> Event {
             }),
             ..of(event::Type::Offers)
         },
-        Act::Update => Event {
+        Told::Update => Event {
             update: Some(event::Update {
                 status: TaskStatus {
                     task_id: STRANGE.into(),
@@ -184,126 +159,31 @@ fn event_of(act: &Act) -> Event {
             }),
             ..of(event::Type::Update)
         },
-        Act::Error(message) => Event {
+        Told::Error(message) => Event {
             error: Some(event::Error {
                 message: (*message).into(),
             }),
             ..of(event::Type::Error)
         },
-        _ => of(event::Type::Heartbeat),
+        Told::Heartbeat => of(event::Type::Heartbeat),
     }
 }
 
-async fn play(stream: ChunkSender, acts: Vec<Act>) {
-    for act in acts {
-        let chunk = match act {
-            Act::Bytes(bytes) => Ok(bytes.into()),
-            Act::Pause(seconds) => {
-                tokio::time::sleep(Duration::from_secs(seconds)).await;
-                continue;
-            }
-            Act::Break => Err(Error::new(ErrorKind::Connect, "broken")),
-            act => Ok(records(&[event_of(&act)])),
-        };
-        let _ = stream.send(chunk).await;
-    }
-    // Open until the driver closes it.
-    stream.closed().await;
-}
-
-/// The master's side. Once its answers are used up, it answers nothing more.
-struct Master {
-    peer: FakePeer,
-    answers: std::vec::IntoIter<Answer>,
-    responses: std::vec::IntoIter<Response>,
-    open: Option<ChunkSender>,
-    unanswered: Vec<Subscribing>,
-}
-
-impl Master {
-    async fn serve(mut self) {
-        while let Some(asked) = self.peer.request().await {
-            match asked {
-                Asked::Subscribe(subscribing) => self.subscribe(subscribing),
-                Asked::Call(posted) => self.call(posted),
-            }
-        }
-        std::future::pending().await
-    }
-
-    fn subscribe(&mut self, subscribing: Subscribing) {
-        let call = crate::proto::scheduler::Call::decode(subscribing.request.body.clone());
-        assert_eq!(call.unwrap().r#type(), call::Type::Subscribe);
-        let is_over = self.open.as_ref().is_none_or(ChunkSender::is_closed);
-        let is_only = self.unanswered.iter().all(Subscribing::is_given_up);
-        assert!(is_over && is_only, "two subscriptions at once");
-        let reply = |status, location: Option<&str>| {
-            let location = location.map(str::to_owned);
-            Ok(Reply {
-                status,
-                location,
-                ..Reply::default()
-            })
-        };
-        match self.answers.next() {
-            None => self.unanswered.push(subscribing),
-            Some(Answer::Status(status)) => subscribing.answer(reply(status, None)),
-            Some(Answer::Redirect) => subscribing.answer(reply(307, Some("//b:5050"))),
-            Some(Answer::Fails) => {
-                subscribing.answer(Err(Error::new(ErrorKind::Connect, "refused")));
-            }
-            Some(Answer::Stream(acts)) => {
-                let stream = subscribing.stream();
-                tokio::spawn(play(stream.clone(), acts));
-                self.open = Some(stream);
-            }
-        }
-    }
-
-    fn call(&mut self, posted: Posted) {
-        let call = crate::proto::scheduler::Call::decode(posted.body.clone()).unwrap();
-        assert_ne!(call.r#type(), call::Type::Subscribe);
-        let error = || Error::new(ErrorKind::Connect, "broken");
-        match self.responses.next().unwrap_or(Response::Status(202, "")) {
-            Response::Status(status, body) => posted.answer(status, body),
-            Response::NotSent => posted.end(Err(Undelivered::NotSent(error()))),
-            Response::Unknown => posted.end(Err(Undelivered::Unknown(error()))),
-            Response::Late(seconds) => {
-                tokio::spawn(async move {
-                    tokio::time::sleep(Duration::from_secs(seconds)).await;
-                    posted.answer(202, "");
-                });
-            }
-        }
-    }
-}
-
-/// What has been told so far.
+/// What only schedulers are told.
 #[derive(Default)]
-struct Story {
+struct Own {
     registered: Option<FrameworkId>,
-    is_up: bool,
-    generation: u64,
     /// How many tasks were launched, and came back as never launched.
     launched: usize,
     dropped: usize,
-    has_panicked: bool,
-    is_over: bool,
-    receipts: Vec<Receipt>,
 }
 
 struct Doer {
-    story: Arc<Mutex<Story>>,
+    teller: Teller<Own>,
     deeds: std::vec::IntoIter<Deed>,
 }
 
 impl Doer {
-    fn told(&self, tell: impl FnOnce(&mut Story)) {
-        let mut story = self.story.lock().unwrap();
-        assert!(!story.is_over, "a callback behind the last one");
-        tell(&mut story);
-    }
-
     async fn act(&mut self, driver: &SchedulerHandle) {
         let receipt = match self.deeds.next().unwrap_or(Deed::Nothing) {
             Deed::Nothing => return,
@@ -321,7 +201,7 @@ impl Doer {
                 let offers = vec![OfferId::from("o")];
                 let launched = driver.launch_tasks(offers, vec![task], Default::default());
                 let launched = launched.await;
-                self.story.lock().unwrap().launched += usize::from(launched.is_ok());
+                self.teller.story().own.launched += usize::from(launched.is_ok());
                 launched
             }
             Deed::Revives => driver.revive_offers(Vec::<String>::new()).await,
@@ -337,34 +217,18 @@ impl Doer {
                 driver.abort();
                 return;
             }
-            Deed::Panics => {
-                self.told(|story| (story.has_panicked, story.is_over) = (true, true));
-                std::panic::resume_unwind(Box::new(ON_PURPOSE));
-            }
+            Deed::Panics => self.teller.panics(),
         };
-        match receipt {
-            Ok(receipt) => self.story.lock().unwrap().receipts.push(receipt),
-            Err(error) => assert!(matches!(
-                error.kind(),
-                ErrorKind::Disconnected | ErrorKind::NotRunning
-            )),
-        }
+        self.teller.called(receipt);
     }
 
     fn stands(&self, driver: &SchedulerHandle) {
-        self.told(|story| {
-            assert!(!story.is_up, "a loss was not told");
-            story.is_up = true;
-            // It may be over by now.
-            if let ConnectionState::Subscribed { generation, .. } = driver.connection().state {
-                assert!(generation > story.generation);
-                story.generation = generation;
-            }
-        });
+        let connection = driver.connection();
+        self.teller.told(|story| story.stands(&connection, u64::gt));
     }
 
     fn needs_subscription(&self) {
-        self.told(|story| assert!(story.is_up, "an event without a subscription"));
+        self.teller.told(|story| story.needs_subscription());
     }
 }
 
@@ -377,29 +241,29 @@ impl Scheduler for Doer {
         _: Option<MasterInfo>,
     ) {
         self.stands(driver);
-        self.told(|story| {
-            assert!(!id.value.is_empty() && story.registered.as_ref() != Some(&id));
-            story.registered = Some(id);
+        self.teller.told(|story| {
+            assert!(!id.value.is_empty() && story.own.registered.as_ref() != Some(&id));
+            story.own.registered = Some(id);
         });
         self.act(driver).await;
     }
 
     async fn reregistered(&mut self, driver: &SchedulerHandle, _: Option<MasterInfo>) {
         self.stands(driver);
-        self.told(|story| assert!(story.registered.is_some()));
+        self.teller
+            .told(|story| assert!(story.own.registered.is_some()));
         self.act(driver).await;
     }
 
     async fn disconnected(&mut self, driver: &SchedulerHandle) {
-        self.needs_subscription();
-        self.told(|story| story.is_up = false);
+        self.teller.told(|story| story.is_lost());
         self.act(driver).await;
     }
 
     async fn framework_removed(&mut self, driver: &SchedulerHandle, id: FrameworkId) {
-        self.told(|story| {
-            assert!(!story.is_up);
-            assert_eq!(story.registered.take(), Some(id));
+        self.teller.told(|story| {
+            story.needs_none();
+            assert_eq!(story.own.registered.take(), Some(id));
         });
         self.act(driver).await;
     }
@@ -411,9 +275,9 @@ impl Scheduler for Doer {
 
     async fn status_update(&mut self, driver: &SchedulerHandle, status: TaskStatus) {
         match &*status.task_id.value {
-            OWN => self.told(|story| {
-                story.dropped += 1;
-                assert!(story.dropped <= story.launched, "dropped twice");
+            OWN => self.teller.told(|story| {
+                story.own.dropped += 1;
+                assert!(story.own.dropped <= story.own.launched, "dropped twice");
             }),
             _ => self.needs_subscription(),
         }
@@ -421,8 +285,7 @@ impl Scheduler for Doer {
     }
 
     async fn error(&mut self, driver: &SchedulerHandle, _: &Error) {
-        self.told(|story| story.is_over = true);
-        assert_eq!(driver.status(), Status::Aborted);
+        self.teller.is_over(driver.status());
     }
 }
 
@@ -451,9 +314,9 @@ fn scenario() -> impl Strategy<Value = Scenario> {
 
 async fn run(scenario: Scenario) {
     let (transport, peer) = FakePeer::new(4);
-    let story = Arc::<Mutex<Story>>::default();
+    let teller = Teller::default();
     let doer = Doer {
-        story: Arc::clone(&story),
+        teller: teller.clone(),
         deeds: scenario.deeds.into_iter(),
     };
     let ready = Ready {
@@ -470,55 +333,23 @@ async fn run(scenario: Scenario) {
         hostname: Some("h".into()),
         ..FrameworkInfo::default()
     };
-    let master = super::super::Master::Ready(ready);
+    let master = Master::Ready(ready);
     let builder = SchedulerDriverBuilder::new(Box::new(doer), info, master);
     let builder = builder
         .backoff(Backoff::new(SECOND, SECOND))
         .event_queue_capacity(2);
     let mut driver = builder.framework_removal(removal).build().unwrap();
     driver.start().unwrap();
-    let master = Master {
-        peer,
-        answers: scenario.answers.into_iter(),
-        responses: scenario.responses.into_iter(),
-        open: None,
-        unanswered: Vec::new(),
-    };
-    let result = tokio::select! {
-        biased;
-        () = master.serve() => unreachable!("it serves for ever"),
-        result = live(&mut driver, scenario.stop) => result,
-    };
-    let receipts = {
-        let mut story = story.lock().unwrap();
-        match result {
-            Err(error) if error.kind() == ErrorKind::CallbackPanicked => {
-                assert!(story.has_panicked, "{error}");
-            }
-            _ => assert!(!story.has_panicked),
-        }
-        std::mem::take(&mut story.receipts)
-    };
-    // Every call has come to an end.
-    for receipt in receipts {
-        let outcome = tokio::time::timeout(SECOND, receipt.outcome()).await;
-        assert!(outcome.is_ok(), "a call without an end");
-    }
-}
-
-/// Leaves the driver alone for a while, and then ends it, if it has not ended before.
-async fn live(driver: &mut SchedulerDriver, stop: Deed) -> Result<Status> {
-    if let Ok(result) = tokio::time::timeout(LIFE, driver.join()).await {
-        return result;
-    }
+    let master = Peer::new(AnyMaster, peer, scenario.answers, scenario.responses);
     let handle = driver.handle();
-    match stop {
+    let end = || match scenario.stop {
         Deed::StopsForFailover => handle.stop_for_failover(),
         Deed::Aborts => handle.abort(),
         _ => handle.stop(),
     };
-    let ended = tokio::time::timeout(END, driver.join()).await;
-    ended.expect("it ends in time")
+    let lives = hostile::live(LIFE, async || driver.join().await, end);
+    let end = master.serve_until(lives).await;
+    teller.makes_sense_with(end).await;
 }
 
 proptest! {
@@ -526,8 +357,6 @@ proptest! {
 
     #[test]
     fn whatever_masters_and_callbacks_do_the_story_makes_sense_and_ends(scenario in scenario()) {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(run(scenario));
+        hostile::run_paused(run(scenario));
     }
 }

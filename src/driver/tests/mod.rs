@@ -1,0 +1,3 @@
+//! What the tests of both drivers share.
+
+pub(crate) mod hostile;
