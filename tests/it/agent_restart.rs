@@ -52,8 +52,12 @@ async fn an_executor_that_is_not_back_in_time_is_killed() {
         .send_framework_message(executor_id, task.agent_id.clone(), STOP)
         .await
         .unwrap();
-    let asked = framework.reconciled(&task.task_id).await;
-    assert_eq!(asked.state(), TaskState::TaskRunning);
+    framework
+        .until("the executor's answer", |callback| match callback {
+            Callback::Message(.., data) => (data == STOP).then_some(()),
+            _ => None,
+        })
+        .await;
     cluster.restart_agent(0).await;
     let (mut status, mut ended) = (None, None);
     while status.is_none() || ended.is_none() {

@@ -27,7 +27,7 @@ pub const RUN_WITH_AGENT: &str = "run-with-agent";
 /// Message of the status that such a task sends when the agent is lost for the first time; then `away 2`, and so on. Only if
 /// the executor keeps notes.
 pub const AWAY: &str = "away 1";
-/// Message: the executor's process stops, as SIGSTOP does.
+/// Message: the executor answers with it, and its process stops, as SIGSTOP does.
 pub const STOP: &str = "stop";
 /// Message of the status that every running task sends when the executor is subscribed again.
 pub const REREGISTERED: &str = "reregistered";
@@ -245,6 +245,8 @@ impl Executor for TestExecutor {
         let text = String::from_utf8_lossy(&data);
         match text.split_once(' ') {
             None if text == STOP => {
+                let told = driver.send_framework_message(data.clone()).await.unwrap();
+                assert!(told.outcome().await.is_accepted());
                 let process = std::process::id().to_string();
                 let mut kill = std::process::Command::new("kill");
                 kill.args(["-s", "STOP", &process]).status().unwrap();
