@@ -277,8 +277,9 @@ fn read_odd_protobuf<M: ApiCall>(body: &[u8], wording: &Wording) -> Result<M, St
 #[cfg(feature = "json")]
 fn read_odd_json<M: ApiCall>(body: &[u8], wording: &Wording) -> Result<M, String> {
     let value = json_text::parse(body);
-    let value = value.map_err(|why| format!("Failed to parse body into JSON: {why}"))?;
+    let mut value = value.map_err(|why| format!("Failed to parse body into JSON: {why}"))?;
     let why = diagnosis::conversion(M::NAME, &value);
+    diagnosis::tidy(M::NAME, &mut value);
     let call = match why {
         Some(why) => Err(why),
         // Nothing that Mesos would refuse: our own words then.

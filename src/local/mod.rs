@@ -206,6 +206,7 @@ mod messages;
 mod operator;
 mod peer;
 mod ports;
+mod protobuf;
 mod query;
 mod registry;
 mod schema;
