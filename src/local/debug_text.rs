@@ -3,10 +3,11 @@
 //! Source: `TextFormat::Printer` of protobuf 3.5, which Apache Mesos 1.11.0 is built with.
 
 use prost::Message as Encoded;
-use prost::encoding::{WireType, decode_key, decode_varint};
+use prost::encoding::WireType;
 use prost_types::field_descriptor_proto::Type;
 
-use super::schema::{Field, Message, SCHEMA, take_value};
+use super::protobuf::{take_tag, take_value, take_varint};
+use super::schema::{Field, Message, SCHEMA};
 
 /// Digits of a double that are always right, and those that always suffice (`DBL_DIG`, and two more).
 const DIGITS: usize = 15;
@@ -48,8 +49,8 @@ fn take_field<'a>(bytes: &mut &'a [u8]) -> Option<(u32, WireType, &'a [u8])> {
     if bytes.is_empty() {
         return None;
     }
-    let (number, wire) = decode_key(bytes).ok()?;
-    Some((number, wire, take_value(number, wire, bytes)?))
+    let (number, wire) = take_tag(bytes)?;
+    Some((number, wire, take_value((number, wire), bytes, 0)?))
 }
 
 /// None for what is no value of the field: a number that its enum does not have.
@@ -62,7 +63,7 @@ fn value_text(field: &Field, value: &[u8]) -> Option<String> {
         Type::Sfixed64 => i64::from_le_bytes(value.try_into().ok()?).to_string(),
         Type::Fixed32 => u32::from_le_bytes(value.try_into().ok()?).to_string(),
         Type::Sfixed32 => i32::from_le_bytes(value.try_into().ok()?).to_string(),
-        kind => return varint_text(field, kind, decode_varint(&mut &*value).ok()?),
+        kind => return varint_text(field, kind, take_varint(&mut &*value)?),
     };
     Some(text)
 }

@@ -63,12 +63,16 @@ fn wrong_text(field: &Field, text: &str) -> Option<String> {
     match field.kind {
         Type::String => None,
         Type::Bytes => {
-            let is_known = |letter: &char| {
-                letter.is_ascii_alphanumeric() || "+/=".contains(*letter) || letter.is_whitespace()
+            let wrong = text.bytes().take_while(|byte| *byte != b'=');
+            let wrong = wrong.map(char::from).find(|own| !is_base64(*own))?;
+            // Mesos names the first byte of a character, which is no text then.
+            let shown = if wrong.is_ascii() {
+                wrong
+            } else {
+                char::REPLACEMENT_CHARACTER
             };
-            let wrong = text.chars().find(|letter| !is_known(letter))?;
             Some(format!(
-                "Failed to base64 decode bytes field '{name}': Invalid character '{wrong}'"
+                "Failed to base64 decode bytes field '{name}': Invalid character '{shown}'"
             ))
         }
         Type::Enum => {
@@ -80,6 +84,11 @@ fn wrong_text(field: &Field, text: &str) -> Option<String> {
         Type::Bool => not_parsed(field, text, "boolean", Value::is_boolean),
         _ => Some(format!("Not expecting a JSON string for field '{name}'")),
     }
+}
+
+/// Whether it stands for bits, or is passed over (`isspace` of C).
+fn is_base64(byte: char) -> bool {
+    byte.is_ascii_alphanumeric() || "+/\x0b".contains(byte) || byte.is_ascii_whitespace()
 }
 
 /// Why a string is not the value that it is to be read as.
@@ -148,6 +157,41 @@ fn add_missing(
     }
 }
 
+/// Leaves of what stands for bytes what Mesos decodes of it: what comes before the padding, without a lone last letter.
+pub(super) fn tidy(name: &str, value: &mut Value) {
+    if let (Some(message), Value::Object(object)) = (SCHEMA.message(name), value) {
+        tidy_in(message, object);
+    }
+}
+
+fn tidy_in(message: &Message, object: &mut Map<String, Value>) {
+    for field in &message.fields {
+        if let Some(value) = object.get_mut(&field.name) {
+            tidy_value(field, value);
+        }
+    }
+}
+
+fn tidy_value(field: &Field, value: &mut Value) {
+    match (value, SCHEMA.message_of(field)) {
+        (Value::String(text), _) if field.kind == Type::Bytes => {
+            text.truncate(text.find('=').unwrap_or(text.len()));
+            text.retain(|letter| letter.is_ascii_alphanumeric() || "+/".contains(letter));
+            if text.len() % 4 == 1 {
+                text.pop();
+            }
+        }
+        (Value::Array(values), _) => values.iter_mut().for_each(|own| tidy_value(field, own)),
+        (Value::Object(object), Some(entry)) if entry.is_map_entry => {
+            if let Some(field) = entry.field("value") {
+                object.values_mut().for_each(|own| tidy_value(field, own));
+            }
+        }
+        (Value::Object(object), Some(message)) => tidy_in(message, object),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,5 +213,37 @@ mod tests {
                 "Missing required fields: subscribe.framework_info.user, subscribe.framework_info.name"
             )
         );
+    }
+
+    #[test]
+    fn what_is_no_base64_is_named_by_its_first_byte() {
+        let said = |uuid: &str| {
+            let value = serde_json::json!({ "acknowledge": {
+                "agent_id": { "value": "a" }, "task_id": { "value": "t" }, "uuid": uuid } });
+            conversion("mesos.v1.scheduler.Call", &value)
+        };
+        let invalid = |shown: &str| {
+            Some(format!(
+                "Failed to base64 decode bytes field 'uuid': Invalid character '{shown}'"
+            ))
+        };
+        for (uuid, shown) in [
+            ("A-", "-"),
+            ("A\u{e9}", "\u{fffd}"),
+            ("A\u{a0}", "\u{fffd}"),
+        ] {
+            assert_eq!(said(uuid), invalid(shown));
+        }
+        // What follows on the padding is not looked at.
+        for (uuid, decoded) in [
+            ("A\u{b}\tA", "AA"),
+            ("AAA=\u{e9}", "AAA"),
+            ("AAAAA", "AAAA"),
+        ] {
+            assert_eq!(said(uuid), None);
+            let mut value = serde_json::json!({ "acknowledge": { "uuid": uuid } });
+            tidy("mesos.v1.scheduler.Call", &mut value);
+            assert_eq!(value["acknowledge"]["uuid"], decoded);
+        }
     }
 }

@@ -12,6 +12,7 @@ use hyper::{Method, StatusCode};
 
 use super::diagnosis;
 use super::json_text;
+use super::query::Query;
 use super::schema::SCHEMA;
 use super::server::Target;
 use super::stream::EventBody;
@@ -71,6 +72,19 @@ impl Reply {
         match self {
             Self::Plain { status, text, .. } if status.as_u16() >= 400 => Some(text),
             _ => None,
+        }
+    }
+
+    /// JSON as a script that calls the function that a page's address names (`?jsonp=`), if it names one.
+    ///
+    /// Source: `OK(JSON::Proxy&&, …)`, `3rdparty/libprocess/include/process/http.hpp`.
+    pub(super) fn into_script(self, query: &Query) -> Self {
+        match (self, query.get("jsonp")) {
+            (Self::Content { body, .. }, Some(function)) => Self::Content {
+                media_type: "text/javascript",
+                body: [function.as_bytes(), b"(", &body, b")"].concat().into(),
+            },
+            (own, _) => own,
         }
     }
 
@@ -277,8 +291,9 @@ fn read_odd_protobuf<M: ApiCall>(body: &[u8], wording: &Wording) -> Result<M, St
 #[cfg(feature = "json")]
 fn read_odd_json<M: ApiCall>(body: &[u8], wording: &Wording) -> Result<M, String> {
     let value = json_text::parse(body);
-    let value = value.map_err(|why| format!("Failed to parse body into JSON: {why}"))?;
+    let mut value = value.map_err(|why| format!("Failed to parse body into JSON: {why}"))?;
     let why = diagnosis::conversion(M::NAME, &value);
+    diagnosis::tidy(M::NAME, &mut value);
     let call = match why {
         Some(why) => Err(why),
         // Nothing that Mesos would refuse: our own words then.

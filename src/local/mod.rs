@@ -33,7 +33,7 @@
 //! - the operator API as far as it reads state and metrics, its stream of events, the sandboxes' files, weights, quota,
 //!   maintenance, `TEARDOWN`, and the calls that drain, deactivate and give up agents, and those on reservations and
 //!   volumes; `/state`, `/slaves`, `/roles`, `/tasks`, `/metrics/snapshot` and `/redirect` of the master, `/state` and
-//!   `/metrics/snapshot` of agents. Agents are on
+//!   `/metrics/snapshot` of agents, all of them also as scripts (`?jsonp=`). Agents are on
 //!   one machine, and maintenance takes all of them, unless [`AgentSettings::hostname`] says otherwise. Whoever runs a framework against it can look at it with the tools of a real cluster.
 //!   Agents keep no history.
 //!
@@ -206,6 +206,7 @@ mod messages;
 mod operator;
 mod peer;
 mod ports;
+mod protobuf;
 mod query;
 mod registry;
 mod schema;

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use prost::Message as _;
-use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
+use prost::encoding::{WireType, encode_key, encode_varint};
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
 
+use super::protobuf::{MAX_DEPTH, take_rest_of_message, take_tag, take_value, take_varint};
 use crate::proto::FILE_DESCRIPTOR_SET;
 
 /// The whole schema; the descriptors are the build's own.
@@ -20,9 +21,6 @@ pub(super) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
         .map(|files| Schema::of(&files))
         .unwrap_or_default()
 });
-
-/// How deep messages may stand in each other (`default_recursion_limit_` of protobuf's `coded_stream.h`).
-const MAX_DEPTH: usize = 100;
 
 /// Messages and enums by their full names.
 #[derive(Debug, Default)]
@@ -129,8 +127,8 @@ impl Schema {
         // Pieces of one message in several places are one message.
         let mut parts: Vec<(&Message, u32, Cow<'_, [u8]>)> = Vec::new();
         while !bytes.is_empty() {
-            let (number, wire) = decode_key(&mut bytes).ok()?;
-            let value = take_value(number, wire, &mut bytes)?;
+            let (number, wire) = take_tag(&mut bytes)?;
+            let value = take_value((number, wire), &mut bytes, 0)?;
             let Some(field) = message.fields.iter().find(|field| field.number == number) else {
                 continue;
             };
@@ -177,18 +175,22 @@ impl Schema {
             return None;
         }
         while !bytes.is_empty() {
-            let (number, wire) = decode_key(&mut bytes).ok()?;
+            let (number, wire) = take_tag(&mut bytes)?;
             let field = message.fields.iter().find(|field| field.number == number);
             let field = field.filter(|field| field.may_be(wire));
             let inner = field.and_then(|field| self.message_of(field));
             let value = match inner {
                 Some(_) => take_rest_of_message(&mut bytes)?,
-                None => take_value(number, wire, &mut bytes)?,
+                None => take_value((number, wire), &mut bytes, depth)?,
             };
             let Some(field) = field else {
                 continue;
             };
             encode_key(number, wire, out);
+            if wire == WireType::Varint {
+                tidy_numbers(value, out)?;
+                continue;
+            }
             if wire != WireType::LengthDelimited {
                 out.extend_from_slice(value);
                 continue;
@@ -199,6 +201,7 @@ impl Schema {
                 None if field.kind == Type::String => {
                     content.extend_from_slice(String::from_utf8_lossy(value).as_bytes());
                 }
+                None if field.own_wire() == WireType::Varint => tidy_numbers(value, &mut content)?,
                 None => content.extend_from_slice(value),
             }
             encode_varint(content.len().try_into().ok()?, out);
@@ -211,7 +214,7 @@ impl Schema {
         let Some(values) = self.enums.get(&field.type_name) else {
             return false;
         };
-        let number = decode_varint(&mut value).unwrap_or(u64::MAX);
+        let number = take_varint(&mut value).unwrap_or(u64::MAX);
         #[expect(clippy::cast_possible_truncation, reason = "as protobuf does it")]
         let number = number as i32;
         field.is_repeated || values.values().any(|known| *known == number)
@@ -219,15 +222,20 @@ impl Schema {
 }
 
 impl Field {
-    /// Whether a value of this wire type is one of the field.
-    fn may_be(&self, wire: WireType) -> bool {
-        let own = match self.kind {
+    /// The wire type of one value.
+    fn own_wire(&self) -> WireType {
+        match self.kind {
             Type::Double | Type::Fixed64 | Type::Sfixed64 => WireType::SixtyFourBit,
             Type::Float | Type::Fixed32 | Type::Sfixed32 => WireType::ThirtyTwoBit,
             Type::String | Type::Bytes | Type::Message => WireType::LengthDelimited,
             Type::Group => WireType::StartGroup,
             _ => WireType::Varint,
-        };
+        }
+    }
+
+    /// Whether a value of this wire type is one of the field.
+    fn may_be(&self, wire: WireType) -> bool {
+        let own = self.own_wire();
         let is_packable = self.is_repeated && own != WireType::StartGroup;
         wire == own || (is_packable && wire == WireType::LengthDelimited)
     }
@@ -243,45 +251,12 @@ impl Message {
     }
 }
 
-/// The bytes of one value of field `number`, without the length before it.
-pub(super) fn take_value<'a>(
-    number: u32,
-    wire: WireType,
-    bytes: &mut &'a [u8],
-) -> Option<&'a [u8]> {
-    let length = match wire {
-        WireType::Varint => bytes.iter().position(|byte| byte & 0x80 == 0)? + 1,
-        WireType::SixtyFourBit => 8,
-        WireType::ThirtyTwoBit => 4,
-        WireType::LengthDelimited => usize::try_from(decode_varint(bytes).ok()?).ok()?,
-        WireType::StartGroup => return take_group(number, bytes),
-        WireType::EndGroup => return None,
-    };
-    let (value, rest) = bytes.split_at_checked(length)?;
-    *bytes = rest;
-    Some(value)
-}
-
-/// The bytes of a message with its length before it; if there are fewer, all there are.
-fn take_rest_of_message<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = usize::try_from(decode_varint(bytes).ok()?).unwrap_or(usize::MAX);
-    let (value, rest) = bytes.split_at(length.min(bytes.len()));
-    *bytes = rest;
-    Some(value)
-}
-
-/// Skips a group, which no field of the schema is: up to its own end.
-fn take_group<'a>(number: u32, bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let mut open = vec![number];
-    while let Some(innermost) = open.last().copied() {
-        let (number, wire) = decode_key(bytes).ok()?;
-        match wire {
-            WireType::StartGroup => open.push(number),
-            WireType::EndGroup if number == innermost => drop(open.pop()),
-            _ => drop(take_value(number, wire, bytes)?),
-        }
+/// Numbers, one behind the other, without the bits that do not count.
+fn tidy_numbers(mut bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    while !bytes.is_empty() {
+        encode_varint(take_varint(&mut bytes)?, out);
     }
-    Some(&[])
+    Some(())
 }
 
 #[cfg(test)]
@@ -315,5 +290,12 @@ mod tests {
     fn groups_are_skipped() {
         assert!(SCHEMA.is_complete(CALL, b"\xfb\x07\x08\x01\xfc\x07"));
         assert!(!SCHEMA.is_complete(CALL, b"\xfb\x07\x08\x01"));
+    }
+
+    #[test]
+    fn bits_that_do_not_count_are_taken_away() {
+        // A message in the place of a number, then `type` in ten bytes, under a tag of six.
+        let odd = b"\x08\x01\x90\x80\x80\x80\x80\x01\x82\x80\x80\x80\x80\x80\x80\x80\x80\x7e";
+        assert_eq!(SCHEMA.tidied(CALL, odd).unwrap(), b"\x10\x02");
     }
 }

@@ -80,6 +80,7 @@ mod operator;
 mod operator_operations;
 mod operator_stream;
 mod ordering;
+mod page_scripts;
 mod peer;
 mod peer_faults;
 mod pipelining;

@@ -39,15 +39,16 @@ pub(in crate::local) fn handler(core: &Arc<Core>, index: usize) -> Handler {
             return reply;
         }
         let path = request.path.as_str();
+        let query = request.target.query.as_deref();
         if http::is_below(path, METRICS) {
-            return pages::answer(&core, index, METRICS);
+            return pages::answer(&core, index, METRICS, query);
         }
         let path = path.strip_prefix(prefix.as_str()).unwrap_or(path);
         match http::route(path, &ROUTES) {
             Some("/api/v1/executor") => executor(&core, index, request),
             Some("/health") => Reply::ok(),
             Some("/api/v1") => operator::answer(&core, index, request),
-            Some(path) => pages::answer(&core, index, path),
+            Some(path) => pages::answer(&core, index, path, query),
             None => Reply::not_found(),
         }
     })

@@ -11,18 +11,20 @@ use crate::local::config::{AGENT_CAPABILITIES, HOSTNAME, VERSION};
 use crate::local::core::Core;
 use crate::local::http::Reply;
 use crate::local::operator::{self, shown};
+use crate::local::query::Query;
 use crate::local::shapes::{attributes, split, sums, task};
 use crate::proto::framework_info::capability;
 use crate::proto::{ExecutorId, FrameworkId, Task};
 use crate::resources::Resources;
 
-/// `path` is without the agent's prefix.
-pub(super) fn answer(core: &Arc<Core>, index: usize, path: &str) -> Reply {
-    core.look(|world| match (world.agents.get(index), path) {
+/// `path` is without the agent's prefix; what follows `?` in the address is in `query`.
+pub(super) fn answer(core: &Arc<Core>, index: usize, path: &str, query: Option<&str>) -> Reply {
+    let page = core.look(|world| match (world.agents.get(index), path) {
         (Some(agent), "/state") => operator::json(&agent.state_page()),
         (Some(agent), "/metrics/snapshot") => operator::json(&Value::Object(agent.metrics())),
         _ => Reply::not_found(),
-    })
+    });
+    page.into_script(&Query::parse(query.unwrap_or_default()))
 }
 
 impl Agent {

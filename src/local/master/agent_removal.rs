@@ -106,7 +106,7 @@ impl Master {
             }
             self.remove_executors(framework_id, agent_id);
             if let Some(framework) = self.frameworks.get_mut(framework_id) {
-                framework.filters.forget_agent(agent_id);
+                framework.filters.forget_inverse(agent_id);
             }
         }
         self.rescind_offers_of(agent_id);

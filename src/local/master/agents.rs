@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::agent_health::Pings;
 use super::agent_removal::{GONE, REPLACED, Removal};
+use super::allocator::Refusals;
 use super::framework::{Connection, Framework, is_terminal};
 use super::reconcile::told_by_master;
 use super::standing::Standing;
@@ -122,6 +123,7 @@ impl Master {
             observation: 0,
             disconnections: 0,
             drain_started: None,
+            refusals: Refusals::default(),
         };
         self.machines.meet(agent.machine());
         self.place_agent(agent_id.clone(), agent);

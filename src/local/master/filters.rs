@@ -2,37 +2,44 @@
 //!
 //! Source: `src/master/allocator/mesos/hierarchical.cpp` of Apache Mesos 1.11.0.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::framework::Framework;
+use super::allocator::Desk;
 use crate::local::config::{DEFAULT_REFUSE, MAX_REFUSE};
 use crate::proto::{self, AgentId};
-use crate::resources::Resources;
 
 /// What a 64-bit number of nanoseconds holds: longer is not a duration for Mesos (`stout/duration.hpp`).
 const LONGEST_SECONDS: f64 = 9_223_372_036.0;
 
-/// Holds back offers that have nothing beyond `resources`.
-#[derive(Debug)]
-struct Filter {
-    /// Without marks of allocation.
-    resources: Resources,
-    until: Instant,
-}
-
 /// What a framework does not want to be offered.
 #[derive(Debug, Default)]
 pub(super) struct Filters {
-    /// By role and agent.
-    offers: HashMap<String, HashMap<AgentId, Vec<Filter>>>,
+    /// By role: under which number agents keep what was refused of them. Without it, all of that counts no more.
+    desks: BTreeMap<String, Desk>,
     /// Until when no inverse offer for an agent is wanted.
     inverse: HashMap<AgentId, Instant>,
 }
 
 impl Filters {
+    /// The desk of `role`, or `new` as the first one.
+    pub(super) fn desk_or(&mut self, role: &str, new: impl FnOnce() -> Desk) -> Desk {
+        match self.desks.get(role) {
+            Some(desk) => *desk,
+            None => *self.desks.entry(role.to_owned()).or_insert_with(new),
+        }
+    }
+
+    pub(super) fn desk(&self, role: &str) -> Option<Desk> {
+        self.desks.get(role).copied()
+    }
+
+    pub(super) fn desks(&self) -> impl Iterator<Item = Desk> {
+        self.desks.values().copied()
+    }
+
     pub(super) fn refuse_inverse(&mut self, agent_id: &AgentId, until: Instant) {
         let known = self.inverse.entry(agent_id.clone()).or_insert(until);
         *known = until.max(*known);
@@ -44,23 +51,16 @@ impl Filters {
 
     pub(super) fn revive(&mut self, roles: &BTreeSet<String>) {
         self.inverse.clear();
-        self.offers.retain(|role, _| !roles.contains(role));
+        self.desks.retain(|role, _| !roles.contains(role));
     }
 
     /// Forgets what was refused under other roles.
     pub(super) fn keep_roles(&mut self, roles: &BTreeSet<String>) {
-        self.offers.retain(|role, _| roles.contains(role));
+        self.desks.retain(|role, _| roles.contains(role));
     }
 
     pub(super) fn forget_inverse(&mut self, agent_id: &AgentId) {
         self.inverse.remove(agent_id);
-    }
-
-    pub(super) fn forget_agent(&mut self, agent_id: &AgentId) {
-        self.inverse.remove(agent_id);
-        for filters in self.offers.values_mut() {
-            filters.remove(agent_id);
-        }
     }
 }
 
@@ -88,40 +88,6 @@ pub(super) fn inverse_refusal(filters: Option<&proto::Filters>) -> Option<Durati
         DEFAULT_REFUSE
     };
     Some(period.min(MAX_REFUSE))
-}
-
-impl Framework {
-    pub(super) fn refuse(
-        &mut self,
-        agent_id: &AgentId,
-        role: &str,
-        resources: &Resources,
-        (now, until): (Instant, Instant),
-    ) {
-        let of_role = self.filters.offers.entry(role.to_owned()).or_default();
-        let filters = of_role.entry(agent_id.clone()).or_default();
-        filters.retain(|filter| now < filter.until);
-        filters.push(Filter {
-            resources: resources.unallocated(),
-            until,
-        });
-    }
-
-    /// Whether an offer of `resources` is held back now.
-    pub(super) fn is_filtered(
-        &self,
-        agent_id: &AgentId,
-        role: &str,
-        resources: &Resources,
-        now: Instant,
-    ) -> bool {
-        let filters = self.filters.offers.get(role);
-        let filters = filters.and_then(|of_role| of_role.get(agent_id));
-        filters.is_some_and(|filters| {
-            let mut filters = filters.iter().filter(|filter| now < filter.until);
-            filters.any(|filter| filter.resources.contains(resources))
-        })
-    }
 }
 
 #[cfg(test)]

@@ -112,13 +112,17 @@ impl Master {
         }
         self.give_back(&offer.agent_id, resources);
         let refusal = refusal(filters, self.config.allocation_interval);
-        let now = self.now;
-        if let Some(framework) = self.frameworks.get_mut(&offer.framework_id) {
-            framework.unbook(&offer.role, resources);
-            if let Some(period) = refusal {
-                let until = now + period;
-                framework.refuse(&offer.agent_id, &offer.role, resources, (now, until));
-            }
+        let Some(framework) = self.frameworks.get_mut(&offer.framework_id) else {
+            return;
+        };
+        framework.unbook(&offer.role, resources);
+        if let Some(period) = refusal
+            && let Some(agent) = self.agents.get_mut(&offer.agent_id)
+        {
+            let filters = &mut framework.filters;
+            let desk = filters.desk_or(&offer.role, || self.allocator.new_desk());
+            let times = (self.now, self.now + period);
+            agent.refusals.add(desk, resources.unallocated(), times);
         }
     }
 

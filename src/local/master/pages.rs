@@ -48,7 +48,7 @@ impl Agent {
 impl Master {
     pub(super) fn page(&self, path: &str, query: &Query, principal: Option<&str>) -> Reply {
         let viewer = &self.viewer(principal, ContentType::Json);
-        match path {
+        let page = match path {
             "/state" => operator::json(&self.state_page(viewer)),
             "/slaves" => operator::json(&self.slaves_page(query, viewer)),
             "/roles" => operator::json(&self.roles_page(viewer)),
@@ -60,7 +60,8 @@ impl Master {
                 header: Some((header::LOCATION, format!("//{HOSTNAME}:{}", self.info.port))),
             },
             _ => Reply::not_found(),
-        }
+        };
+        page.into_script(query)
     }
 
     fn state_page(&self, viewer: &Viewer<'_>) -> Value {

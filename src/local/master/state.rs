@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::agent_health::Pings;
 use super::agent_removal::{Removal, UNREGISTERED};
-use super::allocator::{Memory, Quota};
+use super::allocator::{Memory, Quota, Refusals};
 use super::counters::Counters;
 use super::framework::Framework;
 use super::inverse_offers::InverseOffers;
@@ -118,6 +118,8 @@ pub(super) struct Agent {
     pub(super) drain_started: Option<f64>,
     /// Neither offered nor used; without marks of allocation. Shared volumes are always available, and not in here.
     pub(super) available: Resources,
+    /// Of it, by frameworks.
+    pub(super) refusals: Refusals,
 }
 
 /// An offer that is out.

@@ -1,7 +1,7 @@
 //! One allocation: each agent in turn is offered to the roles, and within a role to the frameworks, in their order.
 //!
-//! Sorters are made once and kept in order as resources are given away, so that an allocation costs no more than a look
-//! at each pair of agent and framework.
+//! Sorters are made once and kept in order as resources are given away, and what was refused of an agent is read once from
+//! end to end, so that an allocation costs no more than a short look at each pair of agent and framework.
 //!
 //! Source: `HierarchicalAllocatorProcess::__generateOffers`, `src/master/allocator/mesos/hierarchical.cpp` of Apache
 //! Mesos 1.11.0.
@@ -11,15 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
+use super::askers::{Askers, Role, roles};
 use super::quantities::Quantities;
 use super::quota::{Accounts, Ledger, is_plain, reserved_for};
-use super::sorter::{FrameworkSorter, RoleSorter, SortedRole};
+use super::sorter::{RoleSorter, SortedRole};
+use super::traits::Traits;
 use super::{Allotment, Memory};
 use crate::local::master::domain::is_remote;
 use crate::local::master::framework::Framework;
 use crate::local::master::state::{Agent, Master};
-use crate::proto::framework_info::capability;
-use crate::proto::{self, AgentId, FrameworkId, value};
+use crate::proto::{self, AgentId, value};
 use crate::resources::Resources;
 
 /// An offer has at least so many CPUs, or so much memory (`--min_allocatable_resources`).
@@ -51,30 +52,22 @@ impl Candidate<'_> {
     }
 
     fn free(&self) -> Cow<'_, Resources> {
-        if self.shared.is_empty() {
-            Cow::Borrowed(&self.agent.available)
-        } else {
-            Cow::Owned(self.agent.available.clone() + self.shared.clone())
-        }
+        with_shared(&self.agent.available, &self.shared)
+    }
+
+    /// Whether there is anybody who did not refuse all that is free.
+    fn is_wanted(&mut self, askers: &mut Askers, now: Instant) -> bool {
+        let free = with_shared(&self.agent.available, &self.shared);
+        askers.look_at(&mut self.agent.refusals, &free, now)
     }
 }
 
-/// What a framework can take.
-#[derive(Clone, Copy, Debug)]
-struct Traits {
-    gpus: bool,
-    shared: bool,
-    revocable: bool,
-    refined: bool,
-    region_aware: bool,
-}
-
-#[derive(Debug)]
-struct Role {
-    name: String,
-    frameworks: FrameworkSorter,
-    /// To all frameworks, when the cycle began.
-    allocated: Quantities,
+fn with_shared<'r>(available: &'r Resources, shared: &Resources) -> Cow<'r, Resources> {
+    if shared.is_empty() {
+        Cow::Borrowed(available)
+    } else {
+        Cow::Owned(available.clone() + shared.clone())
+    }
 }
 
 /// What a framework would get of an agent.
@@ -92,6 +85,7 @@ pub(super) struct Cycle<'a> {
     frameworks: Vec<&'a mut Framework>,
     traits: Vec<Traits>,
     roles: Vec<Role>,
+    askers: Askers,
     sorter: RoleSorter,
     total: Quantities,
     accounts: Accounts,
@@ -121,7 +115,7 @@ impl<'a> Cycle<'a> {
         let agents = agents.filter(|(id, agent)| agent.is_active && candidates.contains(*id));
         let domain = master.info.domain.as_ref();
         let memory = &mut master.allocator;
-        let roles = roles(&frameworks, memory, &total);
+        let (roles, askers) = roles(&frameworks, memory, &total);
         let sorted = roles.iter().map(|role| SortedRole {
             name: &role.name,
             allocated: &role.allocated,
@@ -140,9 +134,10 @@ impl<'a> Cycle<'a> {
                     agent,
                 })
                 .collect(),
-            traits: frameworks.iter().map(|own| traits(own)).collect(),
+            traits: frameworks.iter().map(|own| Traits::of(own)).collect(),
             frameworks,
             roles,
+            askers,
             sorter,
             total,
             accounts,
@@ -160,7 +155,8 @@ impl<'a> Cycle<'a> {
         // So that no agent is always the first to be given away.
         fastrand::shuffle(&mut agents);
         for agent in agents {
-            if self.agents[agent].is_used_up() {
+            let candidate = &mut self.agents[agent];
+            if candidate.is_used_up() || !candidate.is_wanted(&mut self.askers, self.now) {
                 continue;
             }
             for role in self.sorter.order().iter() {
@@ -181,8 +177,12 @@ impl<'a> Cycle<'a> {
 
     /// Offers the agent to the frameworks of a role.
     fn serve(&mut self, stage: Stage, agent: usize, role: usize) {
-        let order = self.roles[role].frameworks.order();
-        for framework in order.iter() {
+        let order = self.roles[role].askers.order();
+        for asker in order.iter().copied() {
+            // Who refused all that was free refused every part of it.
+            if self.askers.has_refused(asker) {
+                continue;
+            }
             if stage == Stage::Guarantees && !self.is_owed(role) {
                 break;
             }
@@ -193,9 +193,9 @@ impl<'a> Cycle<'a> {
             if available.is_empty() {
                 break;
             }
-            if let Some(portion) = self.portion(stage, (*framework, role, agent), &available) {
+            if let Some(portion) = self.portion(stage, (asker, role, agent), &available) {
                 let (resources, guaranteed) = (portion.resources.into_owned(), portion.guaranteed);
-                self.give((*framework, role, agent), &resources, &guaranteed);
+                self.give((asker, role, agent), &resources, &guaranteed);
             }
         }
     }
@@ -204,10 +204,11 @@ impl<'a> Cycle<'a> {
     fn portion<'r>(
         &self,
         stage: Stage,
-        (framework, role, agent): (usize, usize, usize),
+        (asker, role, agent): (usize, usize, usize),
         available: &'r Resources,
     ) -> Option<Portion<'r>> {
         let (candidate, role) = (&self.agents[agent], &self.roles[role].name);
+        let framework = self.askers.framework(asker);
         let traits = self.traits[framework];
         let framework = &*self.frameworks[framework];
         if (candidate.has_gpus && !traits.gpus)
@@ -223,7 +224,10 @@ impl<'a> Cycle<'a> {
             Stage::All => self.plain_portion(role, available),
         };
         let is_wanted = is_allocatable(&portion.resources, framework, role)
-            && !framework.is_filtered(candidate.id, role, &portion.resources, self.now);
+            && self.askers.desk(asker).is_none_or(|desk| {
+                let refusals = &candidate.agent.refusals;
+                !refusals.hold_back(desk, &portion.resources, self.now)
+            });
         is_wanted.then_some(portion)
     }
 
@@ -271,20 +275,19 @@ impl<'a> Cycle<'a> {
         resources: &Resources,
         guaranteed: &Quantities,
     ) {
-        let (framework, role, agent) = place;
+        let (asker, role, agent) = place;
+        let framework = self.askers.framework(asker);
         let quantities = Quantities::of_scalars(resources, |_| true);
         let candidate = &mut self.agents[agent];
         candidate.agent.available -= &resources.not_shared();
         candidate.shared -= &resources.shared();
         self.frameworks[framework].book(&self.roles[role].name, resources);
         self.sorter.allocated(role, &quantities);
-        let Role {
-            name, frameworks, ..
-        } = &mut self.roles[role];
-        frameworks.allocated(framework, &quantities, &self.total);
+        let Role { name, askers, .. } = &mut self.roles[role];
+        askers.allocated(asker, &quantities, &self.total);
         let consumed = Quantities::of_scalars(resources, is_plain);
         self.accounts.consume(name, &consumed, guaranteed);
-        *self.made.entry(place).or_default() += resources;
+        *self.made.entry((framework, role, agent)).or_default() += resources;
     }
 
     fn end(self, memory: &mut Memory) -> Vec<Allotment> {
@@ -298,77 +301,16 @@ impl<'a> Cycle<'a> {
         let made = made.collect();
         memory.role_counts = self.sorter.into_counts();
         for role in self.roles {
-            let counts = role.frameworks.counts();
-            let counts = counts.map(|(own, count)| (self.frameworks[own].id.clone(), count));
+            let counts = role.askers.counts();
+            let counts = counts.map(|(asker, count)| {
+                let framework = self.askers.framework(asker);
+                (self.frameworks[framework].id.clone(), count)
+            });
             let known = memory.framework_counts.entry(role.name).or_default();
             known.extend(counts);
         }
         made
     }
-}
-
-impl Traits {
-    /// Without what the framework would not understand.
-    fn strip(self, available: &Resources) -> Cow<'_, Resources> {
-        let is_unfit = |kind: &proto::Resource| {
-            (!self.shared && kind.shared.is_some())
-                || (!self.revocable && kind.revocable.is_some())
-                || (!self.refined && kind.reservations.len() > 1)
-        };
-        if available.any(is_unfit) {
-            Cow::Owned(available.filter(|kind| !is_unfit(kind)))
-        } else {
-            Cow::Borrowed(available)
-        }
-    }
-}
-
-fn traits(framework: &Framework) -> Traits {
-    Traits {
-        gpus: framework.has(capability::Type::GpuResources),
-        shared: framework.has(capability::Type::SharedResources),
-        revocable: framework.has(capability::Type::RevocableResources),
-        refined: framework.has(capability::Type::ReservationRefinement),
-        region_aware: framework.has(capability::Type::RegionAware),
-    }
-}
-
-/// Every role that somebody is subscribed to or holds something under, with those who take offers.
-fn roles(frameworks: &[&mut Framework], memory: &mut Memory, total: &Quantities) -> Vec<Role> {
-    let mut roles: BTreeMap<String, Role> = BTreeMap::new();
-    let mut counts: BTreeMap<String, BTreeMap<FrameworkId, u64>> = BTreeMap::new();
-    for (index, framework) in frameworks.iter().enumerate() {
-        let subscribed = framework.roles();
-        for name in framework.tracked_roles() {
-            let known = memory.framework_counts.get(&name);
-            let count = known.and_then(|known| known.get(&framework.id)).copied();
-            let role = roles.entry(name.clone()).or_insert_with(|| Role {
-                name: name.clone(),
-                frameworks: FrameworkSorter::default(),
-                allocated: Quantities::default(),
-            });
-            let allocated = framework.allocated.get(&name);
-            let allocated = allocated.map(|own| Quantities::of_scalars(own, |_| true));
-            let allocated = allocated.unwrap_or_default();
-            role.allocated += &allocated;
-            let takes_offers = framework.is_connected() && !framework.suppressed.contains(&name);
-            if takes_offers && subscribed.contains(&name) {
-                let id = &framework.id.value;
-                role.frameworks
-                    .add(index, id, allocated, count.unwrap_or(0));
-            }
-            if let Some(count) = count {
-                let kept = counts.entry(name).or_default();
-                kept.insert(framework.id.clone(), count);
-            }
-        }
-    }
-    memory.framework_counts = counts;
-    let mut roles: Vec<Role> = roles.into_values().collect();
-    for role in &mut roles {
-        role.frameworks.sort(total);
-    }
-    roles
 }
 
 /// What of `available` the role may use.

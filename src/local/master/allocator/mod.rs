@@ -2,12 +2,15 @@
 //!
 //! Source: `src/master/allocator/mesos/hierarchical.cpp` of Apache Mesos 1.11.0.
 
+mod askers;
 mod cycle;
 mod quantities;
 mod quota;
+mod refusals;
 mod sorter;
 #[cfg(test)]
 mod tests;
+mod traits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,6 +21,7 @@ use cycle::Cycle;
 pub(in crate::local) use quantities::{Limits, Quantities};
 pub(in crate::local) use quota::Quota;
 pub(super) use quota::reserved_for;
+pub(super) use refusals::{Desk, Refusals};
 pub(super) use sorter::{DEFAULT_WEIGHT, ancestors};
 
 /// Part of the agents known from before that must be back before quota is served again
@@ -37,6 +41,14 @@ pub(super) struct Memory {
     /// How often each role, and each framework under a role, was allocated something.
     role_counts: BTreeMap<String, u64>,
     framework_counts: BTreeMap<String, BTreeMap<FrameworkId, u64>>,
+    next_desk: Desk,
+}
+
+impl Memory {
+    pub(super) fn new_desk(&mut self) -> Desk {
+        self.next_desk += 1;
+        self.next_desk
+    }
 }
 
 impl Master {
