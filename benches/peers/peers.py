@@ -80,7 +80,7 @@ path = "{root}/examples/demo_framework.rs"
 [dependencies]
 bytes = "1"
 mesos-framework = {{ path = "{root}" }}
-tokio = {{ version = "1", features = ["macros", "rt"] }}
+tokio = {{ version = "1", features = ["macros", "rt", "rt-multi-thread"] }}
 """
 
 
