@@ -81,6 +81,7 @@ path = "{root}/examples/demo_framework.rs"
 bytes = "1"
 mesos-framework = {{ path = "{root}" }}
 tokio = {{ version = "1", features = ["macros", "rt", "rt-multi-thread"] }}
+tracing-subscriber = {{ version = "0.3", default-features = false, features = ["fmt", "std", "env-filter"] }}
 """
 
 
