@@ -40,8 +40,8 @@ impl<P: Protocol> Outbox<P> {
                     self.bounce(entry, generation, &why);
                 }
                 CallVerdict::NotReady => self.not_ready(entry, reply),
-                // An old stream id may be the reason, whatever the words; so may the loss of the subscription, if the
-                // words are lost, and what may be said twice is not given up for that.
+                // An old stream id may be the reason, whatever the words. If the words are lost, it may be the loss of the
+                // subscription; what may be said twice is not given up for that.
                 CallVerdict::Refused
                     if matches!(reply.status, 400 | 403)
                         && (self.is_old(generation)

@@ -176,7 +176,7 @@ impl Watched {
         }
         let before = kind(&self.machine.state);
         let is_due = self.machine.deadline().is_some_and(|due| now >= due);
-        let asked = is_attempt.then(|| self.machine.peer_address().cloned());
+        let asked = self.machine.peer_address().cloned();
         let is_own = matches!(stimulus, Stimulus::TakenOver) && self.is_late(now);
         let action = self.machine.handle(input(stimulus), now);
         let after = kind(&self.machine.state);
@@ -186,7 +186,7 @@ impl Watched {
             Stimulus::Detected(_) => after != before,
             _ => false,
         };
-        if let Some(Some(asked)) = asked.filter(|_| is_given_up) {
+        if let Some(asked) = asked.filter(|_| is_attempt && is_given_up) {
             self.late.push((asked, now + REPLY));
             let surplus = self.late.len().saturating_sub(16);
             self.late.drain(..surplus);
